@@ -1,0 +1,68 @@
+// Package config reads a service's configuration from the environment, once, at start.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"strings"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// developmentPrefix marks the secrets that `./task up` makes. They may lie in files
+// and logs of a developer's machine, so production refuses them.
+const developmentPrefix = "development-"
+
+// Secret is a setting that never shows in a log, an error or a dump.
+type Secret string
+
+// Reveal returns the secret itself.
+func (s Secret) Reveal() string { return string(s) }
+
+func (Secret) String() string   { return "(secret)" }
+func (Secret) GoString() string { return "(secret)" }
+
+// LogValue keeps the secret out of slog.
+func (Secret) LogValue() slog.Value { return slog.StringValue("(secret)") }
+
+// MarshalText keeps the secret out of JSON.
+func (Secret) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
+
+// Parse fills a C from the environment by its `env` tags and reports every mistake at once.
+// With HEALTHE_ENV=production it refuses secrets that were made for development.
+func Parse[C any]() (C, error) {
+	cfg, err := env.ParseAs[C]()
+	var all []error
+	if aggregate, ok := errors.AsType[env.AggregateError](err); ok {
+		all = aggregate.Errors
+	} else if err != nil {
+		all = []error{err}
+	}
+	all = append(all, refuseDevelopment(reflect.ValueOf(cfg))...)
+	if len(all) == 0 {
+		return cfg, nil
+	}
+	lines := make([]string, len(all))
+	for i, e := range all {
+		lines[i] = e.Error()
+	}
+	return cfg, fmt.Errorf("configuration: %s", strings.Join(lines, "; "))
+}
+
+func refuseDevelopment(cfg reflect.Value) []error {
+	fields := reflect.VisibleFields(cfg.Type())
+	production := false
+	for _, f := range fields {
+		production = production || f.Tag.Get("env") == "HEALTHE_ENV" && cfg.FieldByIndex(f.Index).String() == "production"
+	}
+	var all []error
+	for _, f := range fields {
+		if s, ok := cfg.FieldByIndex(f.Index).Interface().(Secret); ok && production && strings.Contains(string(s), developmentPrefix) {
+			name, _, _ := strings.Cut(f.Tag.Get("env"), ",")
+			all = append(all, fmt.Errorf("%s holds a development secret, which production refuses", name))
+		}
+	}
+	return all
+}

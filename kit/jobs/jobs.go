@@ -1,0 +1,67 @@
+// Package jobs runs the work that outlives a request: River, in the service's own database.
+// A job is inserted in the transaction that makes it necessary.
+package jobs
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"github.com/healthe/healthe/kit/postgres"
+)
+
+const (
+	workersPerInstance = 8
+	stopTimeout        = 10 * time.Second
+)
+
+// Client inserts jobs and, once Run, works them.
+type Client = river.Client[pgx.Tx]
+
+// New returns a client for workers. periodic jobs run once a period, however many instances
+// there are: River elects who inserts them.
+func New(db *postgres.DB, workers *river.Workers, periodic ...*river.PeriodicJob) (*Client, error) {
+	return river.NewClient(riverpgxv5.New(db.Pool()), &river.Config{
+		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: workersPerInstance}},
+		Workers:      workers,
+		PeriodicJobs: periodic,
+		Logger:       slog.New(quiet{slog.Default().Handler()}),
+	})
+}
+
+// Run works jobs until ctx ends, then lets the running ones finish. It starts again when the
+// database comes back; it is a server.Service's background work.
+func Run(client *Client) func(context.Context) error {
+	return func(ctx context.Context) error {
+		for ctx.Err() == nil {
+			// River takes the end of its context for a hard stop, so it gets one that goes on.
+			if err := client.Start(context.WithoutCancel(ctx)); err != nil {
+				slog.WarnContext(ctx, "jobs wait for the database", "error", err)
+				select {
+				case <-ctx.Done():
+				case <-time.After(time.Second):
+				}
+				continue
+			}
+			select {
+			case <-ctx.Done():
+			case <-client.Stopped():
+			}
+			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+			if err := client.StopAndCancel(stop); err != nil {
+				slog.WarnContext(ctx, "jobs were cut off; they run again", "error", err)
+			}
+			cancel()
+		}
+		return nil
+	}
+}
+
+// quiet drops River's reports of normal life.
+type quiet struct{ slog.Handler }
+
+func (q quiet) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
