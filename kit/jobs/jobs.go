@@ -17,6 +17,8 @@ import (
 const (
 	workersPerInstance = 8
 	stopTimeout        = 10 * time.Second
+	jobTimeout         = 30 * time.Second // unless its worker says otherwise
+	rescueAfter        = 40 * time.Second // what a process was at when it died is run again; River's own default is an hour
 )
 
 // Client inserts jobs and, once Run, works them.
@@ -29,7 +31,10 @@ func New(db *postgres.DB, workers *river.Workers, periodic ...*river.PeriodicJob
 		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: workersPerInstance}},
 		Workers:      workers,
 		PeriodicJobs: periodic,
-		Logger:       slog.New(quiet{slog.Default().Handler()}),
+		JobTimeout:   jobTimeout,
+
+		RescueStuckJobsAfter: rescueAfter,
+		Logger:               slog.New(quiet{slog.Default().Handler()}),
 	})
 }
 
