@@ -10,4 +10,6 @@ type (
 	IdempotencyKey = string
 	// IfMatch is the ETag that the thing must still have.
 	IfMatch = string
+	// ProblemApplicationProblemPlusJSONResponse is the shared response, for whoever answers with it by hand.
+	ProblemApplicationProblemPlusJSONResponse = Problem
 )
