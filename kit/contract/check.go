@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -155,6 +156,9 @@ func Fail(w http.ResponseWriter, r *http.Request, err error) {
 	problem.Write(w, r, postgres.Explain(err))
 }
 
+// unknownProperty finds the name that kin-openapi puts into the reason and not into the pointer.
+var unknownProperty = regexp.MustCompile(`^property "(.*)" is unsupported$`)
+
 func fields(err error) []problem.Field {
 	switch err := err.(type) {
 	case openapi3.MultiError:
@@ -172,7 +176,11 @@ func fields(err error) []problem.Field {
 		}
 		return []problem.Field{{Pointer: "", Detail: err.Reason}}
 	case *openapi3.SchemaError:
-		return []problem.Field{{Pointer: pointer(err.JSONPointer()), Detail: err.Reason}}
+		at := err.JSONPointer()
+		if unknown := unknownProperty.FindStringSubmatch(err.Reason); unknown != nil {
+			at = append(at, unknown[1])
+		}
+		return []problem.Field{{Pointer: pointer(at), Detail: err.Reason}}
 	}
 	return []problem.Field{{Pointer: "", Detail: "The request does not match the contract."}}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -163,6 +164,8 @@ func newGate(doc *openapi3.T, pattern, method string, op *openapi3.Operation) (*
 	default:
 		return nil, fmt.Errorf("operation %s: says nothing of its security; write `security: []` where anyone may call it", op.OperationID)
 	}
+	// Who may be nobody is still asked for a name first, and a false one is refused.
+	g.security = slices.SortedStableFunc(slices.Values(g.security), func(a, b openapi3.SecurityRequirement) int { return len(b) - len(a) })
 	if limit, ok := op.Extensions["x-healthe-body-limit"].(float64); ok {
 		g.bodyLimit = int64(limit)
 	}

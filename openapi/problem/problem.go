@@ -124,13 +124,21 @@ func (p *Problem) RetryAfter(d time.Duration) *Problem {
 }
 
 func (p *Problem) Error() string {
+	if p == nil {
+		return "no problem at all" // a nil *Problem in an error is somebody's mistake, not a reason to panic
+	}
 	if p.cause != nil {
 		return fmt.Sprintf("%s: %v", cmp.Or(p.Detail, p.Title), p.cause)
 	}
 	return cmp.Or(p.Detail, p.Title)
 }
 
-func (p *Problem) Unwrap() error { return p.cause }
+func (p *Problem) Unwrap() error {
+	if p == nil {
+		return nil
+	}
+	return p.cause
+}
 
 // Is makes errors.Is compare problems by type, so a copy still matches its original.
 func (p *Problem) Is(target error) bool {
