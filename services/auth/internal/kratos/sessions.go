@@ -1,0 +1,79 @@
+package kratos
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// maxSessions is how many of one person's sessions are looked at.
+const maxSessions = "250"
+
+// Session is one log-in of a person.
+type Session struct {
+	ID              uuid.UUID `json:"id"`
+	Active          bool      `json:"active"`
+	AuthenticatedAt time.Time `json:"authenticated_at"`
+	ExpiresAt       time.Time `json:"expires_at"`
+	Identity        Identity  `json:"identity"`
+	Devices         []struct {
+		UserAgent string `json:"user_agent"`
+	} `json:"devices"`
+}
+
+// UserAgent returns what the person logged in with, "" if unknown.
+func (s Session) UserAgent() string {
+	if len(s.Devices) == 0 {
+		return ""
+	}
+	return s.Devices[0].UserAgent
+}
+
+// Whoami returns the session of a token, or ErrUnauthorized.
+func (c *Client) Whoami(ctx context.Context, token string) (Session, error) {
+	var got Session
+	status, err := c.do(ctx, call{method: http.MethodGet, url: c.public + "/sessions/whoami", token: token, into: &got})
+	if status == http.StatusForbidden { // a second factor would be needed
+		return got, ErrUnauthorized
+	}
+	return got, err
+}
+
+// GetSession returns a session with its identity.
+func (c *Client) GetSession(ctx context.Context, id uuid.UUID) (Session, error) {
+	var got Session
+	_, err := c.do(ctx, call{method: http.MethodGet, url: c.session(id) + "?expand=identity&expand=devices", into: &got})
+	return got, err
+}
+
+// ListSessions returns a person's sessions that have not ended.
+func (c *Client) ListSessions(ctx context.Context, user uuid.UUID) ([]Session, error) {
+	var got []Session
+	u := c.identity(user) + "/sessions?" + url.Values{"active": {"true"}, "page_size": {maxSessions}}.Encode()
+	_, err := c.do(ctx, call{method: http.MethodGet, url: u, into: &got})
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	return got, err
+}
+
+// ExtendSession gives a session its full lifespan again.
+func (c *Client) ExtendSession(ctx context.Context, id uuid.UUID) error {
+	_, err := c.do(ctx, call{method: http.MethodPatch, url: c.session(id) + "/extend"})
+	return err
+}
+
+// EndSession ends a session. Ending it twice is no error.
+func (c *Client) EndSession(ctx context.Context, id uuid.UUID) error {
+	_, err := c.do(ctx, call{method: http.MethodDelete, url: c.session(id)})
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+func (c *Client) session(id uuid.UUID) string { return c.admin + "/admin/sessions/" + id.String() }
