@@ -164,16 +164,17 @@ func (s *service) workEmailChange(ctx context.Context, job *river.Job[emailChang
 	return s.send(ctx, notice, "auth-email-notice-"+change.ID.String())
 }
 
-// workRoles makes Kratos' roles follow the approved requests. It looks again afterwards: of two
-// jobs at once, the one that wrote last has seen what the other one knew.
+// workRoles makes Kratos' roles follow the requests that were approved and revoked; roles that
+// nobody requested here, as an admin's, stay. It looks again afterwards: of two jobs at once, the
+// one that wrote last has seen what the other one knew.
 func (s *service) workRoles(ctx context.Context, job *river.Job[rolesJob]) error {
-	granted, err := s.store.ListGrantedRoles(ctx, job.Args.UserID)
+	roles, err := s.store.ListRoles(ctx, job.Args.UserID)
 	for err == nil {
-		if err = s.setRoles(ctx, job.Args.UserID, granted); err != nil {
+		if err = s.setRoles(ctx, job.Args.UserID, roles); err != nil {
 			break
 		}
-		before := granted
-		if granted, err = s.store.ListGrantedRoles(ctx, job.Args.UserID); slices.Equal(before, granted) {
+		before := roles
+		if roles, err = s.store.ListRoles(ctx, job.Args.UserID); slices.Equal(before, roles) {
 			break
 		}
 	}
@@ -186,15 +187,17 @@ func (s *service) workRoles(ctx context.Context, job *river.Job[rolesJob]) error
 	return s.revoked(ctx, job.Args.UserID.String())
 }
 
-func (s *service) setRoles(ctx context.Context, user uuid.UUID, granted []store.ProfessionalRole) error {
+func (s *service) setRoles(ctx context.Context, user uuid.UUID, decided []store.ListRolesRow) error {
 	person, err := s.kratos.GetIdentity(ctx, user)
 	if err != nil {
 		return err
 	}
-	professional := []string{string(store.ProfessionalRoleDoctor), string(store.ProfessionalRolePharmacist), string(store.ProfessionalRoleModerator)}
-	roles := slices.DeleteFunc(slices.Clone(person.Roles()), func(r string) bool { return slices.Contains(professional, r) })
-	for _, r := range granted {
-		roles = append(roles, string(r))
+	roles := slices.Clone(person.Roles())
+	for _, d := range decided {
+		roles = slices.DeleteFunc(roles, func(r string) bool { return r == string(d.Role) })
+		if d.Granted {
+			roles = append(roles, string(d.Role))
+		}
 	}
 	return s.kratos.SetRoles(ctx, user, roles)
 }

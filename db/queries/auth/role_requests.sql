@@ -45,11 +45,12 @@ WHERE user_id = @user_id
   AND role = @role
   AND status = 'approved';
 
--- name: ListGrantedRoles :many
-SELECT role
+-- name: ListRoles :many
+SELECT role, bool_or(status = 'approved')::boolean AS granted
 FROM role_requests
 WHERE user_id = @user_id
-  AND status = 'approved'
+  AND status IN ('approved', 'revoked')
+GROUP BY role
 ORDER BY role;
 
 -- name: DeleteRoleRequests :exec

@@ -99,7 +99,7 @@ type NewIdentity struct {
 // CreateIdentity makes an account whose address is not verified, or returns ErrTaken.
 func (c *Client) CreateIdentity(ctx context.Context, n NewIdentity) (Identity, error) {
 	body := map[string]any{
-		"schema_id":       "person",
+		"schema_id":       "default",
 		"traits":          n.Traits,
 		"metadata_public": Metadata{Roles: n.Roles},
 		"credentials":     map[string]any{"password": map[string]any{"config": map[string]any{"hashed_password": n.PasswordHash}}},

@@ -78,34 +78,6 @@ func (q *Queries) GetRoleRequest(ctx context.Context, id uuid.UUID) (RoleRequest
 	return i, err
 }
 
-const listGrantedRoles = `-- name: ListGrantedRoles :many
-SELECT role
-FROM role_requests
-WHERE user_id = $1
-  AND status = 'approved'
-ORDER BY role
-`
-
-func (q *Queries) ListGrantedRoles(ctx context.Context, userID uuid.UUID) ([]ProfessionalRole, error) {
-	rows, err := q.db.Query(ctx, listGrantedRoles, userID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []ProfessionalRole
-	for rows.Next() {
-		var role ProfessionalRole
-		if err := rows.Scan(&role); err != nil {
-			return nil, err
-		}
-		items = append(items, role)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const listRoleRequests = `-- name: ListRoleRequests :many
 SELECT id, user_id, role, licence_number, status, reason, decided_by, decided_at, version, created_at, updated_at
 FROM role_requests
@@ -150,6 +122,40 @@ func (q *Queries) ListRoleRequests(ctx context.Context, arg ListRoleRequestsPara
 			&i.CreatedAt,
 			&i.UpdatedAt,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listRoles = `-- name: ListRoles :many
+SELECT role, bool_or(status = 'approved')::boolean AS granted
+FROM role_requests
+WHERE user_id = $1
+  AND status IN ('approved', 'revoked')
+GROUP BY role
+ORDER BY role
+`
+
+type ListRolesRow struct {
+	Role    ProfessionalRole
+	Granted bool
+}
+
+func (q *Queries) ListRoles(ctx context.Context, userID uuid.UUID) ([]ListRolesRow, error) {
+	rows, err := q.db.Query(ctx, listRoles, userID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListRolesRow
+	for rows.Next() {
+		var i ListRolesRow
+		if err := rows.Scan(&i.Role, &i.Granted); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
