@@ -20,13 +20,10 @@ const logLines = 200
 // logs prints the end of the logs; a person at a terminal then sees what comes, until Ctrl-C.
 func logs(ctx context.Context, s *stack.Stack) error {
 	service := os.Getenv("SERVICE")
-	files, _ := filepath.Glob(s.LogFile("*"))
-	var chosen []string
-	for _, f := range files {
-		name := strings.TrimSuffix(filepath.Base(f), ".log")
-		if service == "" && name != "process-compose" || name == service {
-			chosen = append(chosen, f)
-		}
+	pattern := s.LogFile(or(service, "*"))
+	chosen, _ := filepath.Glob(pattern)
+	if replicas, _ := filepath.Glob(pattern + ".*"); service == "" || len(chosen) > 0 {
+		chosen = append(chosen, replicas...)
 	}
 	if len(chosen) == 0 {
 		return stack.Fault{Problem: "There is no log of " + or(service, "anything"), Remedy: "./task ps lists what there is; ./task up starts it."}
@@ -77,7 +74,7 @@ func show(file string, named bool, text string) {
 	if text == "" {
 		return
 	}
-	name := strings.TrimSuffix(filepath.Base(file), ".log")
+	name := strings.Replace(filepath.Base(file), ".log", "", 1)
 	for line := range strings.SplitSeq(text, "\n") {
 		if named {
 			fmt.Printf("%-12s| %s\n", name, line)

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/mod/modfile"
@@ -62,10 +61,6 @@ func (s *Stack) build(ctx context.Context) ([]string, error) {
 
 // servers reads third_party.
 func (s *Stack) servers() ([]server, error) {
-	cache, err := cacheDir()
-	if err != nil {
-		return nil, err
-	}
 	files, err := filepath.Glob(filepath.Join(s.Root, "third_party", "*", "go.mod"))
 	if err != nil {
 		return nil, err
@@ -80,7 +75,7 @@ func (s *Stack) servers() ([]server, error) {
 		if err != nil {
 			return nil, err
 		}
-		srv.file = filepath.Join(cache, "bin", srv.name+"-"+srv.version+"-"+hash)
+		srv.file = filepath.Join(s.cache, "bin", srv.name+"-"+srv.version+"-"+hash)
 		all = append(all, srv)
 	}
 	return all, nil
@@ -223,7 +218,7 @@ func (s *Stack) buildOwn(ctx context.Context, bin string) ([]string, error) {
 func (s *Stack) goRun(ctx context.Context, dir, label string, args ...string) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Env = append(append(os.Environ(), s.goEnv...), "CGO_ENABLED=0")
 	if dir != s.Root {
 		cmd.Env = append(cmd.Env, "GOWORK=off", "GOFLAGS=") // pins of their own, not the workspace's
 	}
@@ -234,34 +229,42 @@ func (s *Stack) goRun(ctx context.Context, dir, label string, args ...string) er
 	if err := cmd.Start(); err != nil {
 		return Fault{"The go command cannot be run (" + err.Error() + ")", "Install Go 1.26 or later from https://go.dev/dl and put it on PATH."}
 	}
-	said := s.watch(stderr, label)
+	said := s.watch(stderr, label) // to the end, before Wait closes the pipe
 	if err := cmd.Wait(); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return explainGo(label, said())
+		return explainGo(label, said)
 	}
 	return nil
 }
 
-// watch shows how a build gets on until its output ends; the function it returns waits for that and gives
-// the last lines that are no progress.
-func (s *Stack) watch(stderr io.Reader, label string) func() string {
+// watch shows how a build gets on until its output ends, and returns the last lines that are no progress.
+func (s *Stack) watch(stderr io.Reader, label string) string {
 	var (
-		mu    sync.Mutex
-		n     int
-		now   string
-		lines []string
-		wait  sync.WaitGroup
-		done  = make(chan struct{})
-		begun = time.Now()
+		output = make(chan string)
+		begun  = time.Now()
+		tick   = time.NewTicker(500 * time.Millisecond)
+		n      int
+		now    string
+		lines  []string
 	)
-	wait.Go(func() {
-		defer close(done)
+	defer tick.Stop()
+	go func() {
+		defer close(output)
 		for in := bufio.NewScanner(stderr); in.Scan(); {
-			mu.Lock()
-			line := in.Text()
-			switch rest, download := strings.CutPrefix(line, "go: downloading "); {
+			output <- in.Text()
+		}
+	}()
+	for {
+		select {
+		case <-tick.C:
+			s.progress.Update("%s: %s, %s", label, since(begun), now)
+		case line, ok := <-output:
+			rest, download := strings.CutPrefix(line, "go: downloading ")
+			switch {
+			case !ok:
+				return strings.Join(lines, "\n")
 			case download:
 				now = "downloading " + rest
 			case !strings.ContainsAny(line, " :\t"): // -v prints the path of each package
@@ -270,23 +273,8 @@ func (s *Stack) watch(stderr io.Reader, label string) func() string {
 			default:
 				lines = append(lines[max(0, len(lines)-40):], line)
 			}
-			mu.Unlock()
 		}
-	})
-	go func() {
-		for tick := time.NewTicker(500 * time.Millisecond); ; {
-			select {
-			case <-done:
-				tick.Stop()
-				return
-			case <-tick.C:
-				mu.Lock()
-				s.progress.Update("%s: %s, %s", label, since(begun), now)
-				mu.Unlock()
-			}
-		}
-	}()
-	return func() string { wait.Wait(); return strings.Join(lines, "\n") }
+	}
 }
 
 // explainGo turns the go command's words into ours where the remedy is known.

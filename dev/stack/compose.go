@@ -186,7 +186,7 @@ func (s *Stack) Scale(ctx context.Context, service string, n int) error {
 func (s *Stack) waitHealthy(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errors.New("timeout"))
 	defer cancel()
-	begun, failed := time.Now(), 0
+	begun, failed, restarts := time.Now(), 0, map[string]int{}
 	for tick := time.NewTicker(100 * time.Millisecond); ; {
 		processes, err := s.Processes(ctx)
 		var waiting, broken []string
@@ -195,7 +195,10 @@ func (s *Stack) waitHealthy(ctx context.Context) error {
 				continue
 			}
 			waiting = append(waiting, p.Name)
-			if !p.Running && p.ExitCode != 0 || p.Restarts > 3 {
+			if _, seen := restarts[p.Name]; !seen {
+				restarts[p.Name] = p.Restarts
+			}
+			if !p.Running && p.ExitCode != 0 || p.Restarts > restarts[p.Name]+3 {
 				broken = append(broken, p.Name)
 			}
 		}
@@ -231,8 +234,16 @@ func (s *Stack) failure(name string) error {
 	return fmt.Errorf("%s does not get healthy; the end of %s says:\n  %s", name, s.LogFile(name), strings.Join(lines, "\n  "))
 }
 
-// LogFile is where the output of a process goes.
-func (s *Stack) LogFile(name string) string { return s.path("logs", name+".log") }
+// LogFile is where the output of a process goes: appointment.log, appointment.log.2 for the replica
+// appointment-2.
+func (s *Stack) LogFile(name string) string {
+	base := replica.ReplaceAllString(name, "")
+	file := s.path("logs", base+".log")
+	if number := strings.TrimPrefix(name[len(base):], "-"); number != "" && strings.Trim(number, "0") != "" {
+		file += "." + number
+	}
+	return file
+}
 
 // shutdown asks process-compose to stop everything and waits until it has.
 func (s *Stack) shutdown(ctx context.Context) error {

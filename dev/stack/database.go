@@ -19,6 +19,13 @@ func (s *Stack) Database(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close(ctx)
+	if err := s.createDatabases(ctx, conn); err != nil {
+		return err
+	}
+	return s.migrateOry(ctx, conn)
+}
+
+func (s *Stack) createDatabases(ctx context.Context, conn *pgx.Conn) error {
 	for _, name := range databases {
 		if err := createDatabase(ctx, conn, name, s.Secrets[upper(name)+"_DATABASE_PASSWORD"]); err != nil {
 			return fmt.Errorf("database %s: %w", name, err)
@@ -29,7 +36,7 @@ func (s *Stack) Database(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.migrateOry(ctx, conn)
+	return nil
 }
 
 // createDatabase makes or mends one role and its database. Names and passwords are of our own making, so

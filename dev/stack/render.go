@@ -61,7 +61,7 @@ func (s *Stack) setEnv(name, value string) {
 func (s *Stack) PublicURL() string { return s.Vars()["PUBLIC_URL"] }
 
 // InternalURL is Traefik's entry point for services.
-func (s *Stack) InternalURL() string { return s.local("INTERNAL_PORT") }
+func (s *Stack) InternalURL() string { return s.local("WEB_INTERNAL_PORT") }
 
 // MailURL is Mailpit's API.
 func (s *Stack) MailURL() string { return s.local("MAILPIT_PORT") }

@@ -20,6 +20,7 @@ const startTimeout = 2 * time.Minute
 type Options struct {
 	Root      string            // the clone; "" finds it from the working directory
 	Dir       string            // state: secrets, ports, logs, data; "" is Root/.stack
+	Cache     string            // what clones share; "" is healthe in the user's cache folder
 	FreePorts bool              // any free ports instead of the usual ones
 	Env       map[string]string // more variables for process-compose.yaml, or other values for known ones
 	Progress  Progress          // nil says nothing
@@ -28,11 +29,13 @@ type Options struct {
 // Stack is the platform on this machine, running or not.
 type Stack struct {
 	Root, Dir string
+	cache     string
 	Ports     Ports
 	Secrets   Secrets
 	env       map[string]string
 	fixed     bool // on the usual ports, of which there is one set a machine
 	progress  Progress
+	goEnv     []string // for tests: what else the go command sees
 }
 
 // Open reads or makes the state of a stack: its folder, ports and secrets. It starts nothing.
@@ -51,12 +54,15 @@ func Open(o Options) (*Stack, error) {
 	if s.progress == nil {
 		s.progress = silent{}
 	}
-	for _, dir := range []string{s.Dir, s.path("logs"), s.path("config")} {
+	var err error
+	if s.cache, err = cacheDir(o.Cache); err != nil {
+		return nil, err
+	}
+	for _, dir := range []string{s.path("logs"), s.path("config"), filepath.Join(s.cache, "bin")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, explain("cannot make the state folder "+s.Dir, err)
+			return nil, explain("cannot make the folder "+dir, err)
 		}
 	}
-	var err error
 	if s.Secrets, err = loadSecrets(s.path("secrets")); err != nil {
 		return nil, err
 	}
@@ -194,12 +200,13 @@ func findRoot() (string, error) {
 	return "", err
 }
 
-// cacheDir is the user's folder for what clones share.
-func cacheDir() (string, error) {
+func cacheDir(chosen string) (string, error) {
+	if chosen != "" {
+		return chosen, nil
+	}
 	base, err := os.UserCacheDir()
 	if err != nil {
 		return "", Fault{"There is no folder for caches", "Set HOME or XDG_CACHE_HOME."}
 	}
-	dir := filepath.Join(base, "healthe")
-	return dir, explain("cannot make the cache folder "+dir, os.MkdirAll(filepath.Join(dir, "bin"), 0o700))
+	return filepath.Join(base, "healthe"), nil
 }
