@@ -218,10 +218,13 @@ func (s *Stack) buildOwn(ctx context.Context, bin string) ([]string, error) {
 func (s *Stack) goRun(ctx context.Context, dir, label string, args ...string) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(append(os.Environ(), s.goEnv...), "CGO_ENABLED=0")
-	if dir != s.Root {
-		cmd.Env = append(cmd.Env, "GOWORK=off", "GOFLAGS=") // pins of their own, not the workspace's
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	workspace := filepath.Join(s.Root, "go.work")
+	if dir != s.Root { // pins of its own, not the workspace's
+		workspace = "off"
+		cmd.Env = append(cmd.Env, "GOFLAGS=")
 	}
+	cmd.Env = append(append(cmd.Env, "GOWORK="+workspace), s.goEnv...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return err

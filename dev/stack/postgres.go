@@ -26,10 +26,14 @@ const oldestPostgres = 15
 // PostgresData is the data folder of the stack's own server: in the state folder, except for root. Postgres
 // does not run as root, and its user could not enter a clone that lies in root's home.
 func (s *Stack) PostgresData() string {
+	return filepath.Join(s.dataDir(), "postgres")
+}
+
+func (s *Stack) dataDir() string {
 	if os.Geteuid() == 0 {
-		return filepath.Join("/var/lib/healthe", s.id(), "postgres")
+		return filepath.Join("/var/lib/healthe", s.id())
 	}
-	return s.path("postgres")
+	return s.Dir
 }
 
 // postgresAs is what runs a command as the user that may run Postgres.

@@ -173,7 +173,7 @@ func (s *Stack) Remove(ctx context.Context) error {
 	if err := s.Stop(ctx); err != nil {
 		return err
 	}
-	return errors.Join(os.RemoveAll(s.PostgresData()), os.RemoveAll(s.Dir))
+	return errors.Join(os.RemoveAll(s.dataDir()), os.RemoveAll(s.Dir))
 }
 
 // path is a file in the state folder.
