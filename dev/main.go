@@ -69,7 +69,8 @@ func run(ctx context.Context) error {
 			return err
 		}
 		if err := c.run(ctx, s); err != nil && ctx.Err() != nil {
-			return errors.New("Stopped.")
+			fmt.Fprintln(os.Stderr, "Interrupted.")
+			return exitCode(130)
 		} else if err != nil {
 			return err
 		}
