@@ -46,7 +46,7 @@ type envelope struct {
 func newSender(address config.Secret, from string, trust *tls.Config) (*sender, error) {
 	u, err := url.Parse(address.Reveal())
 	if err != nil || u.Hostname() == "" || (u.Scheme != "smtp" && u.Scheme != "smtps") {
-		return nil, errors.New("SMTP_URL must be smtp://user:password@host:port?tls=none|starttls|require, or smtps://...")
+		return nil, errors.New("SMTP_URL must be smtp://user:password@host:port?tls=none|starttls|require, or the same with smtps://")
 	}
 	sendFrom, err := mail.ParseAddress(from)
 	if err != nil || !validAddress(sendFrom.Address) {
