@@ -17,28 +17,10 @@ import (
 	"strings"
 	"time"
 
-	externalRef0 "github.com/healthe/healthe/openapi/problem"
+	externalRef2 "github.com/healthe/healthe/openapi/problem"
 	"github.com/oapi-codegen/runtime"
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
-
-// Defines values for AppointmentCancelledBy.
-const (
-	AppointmentCancelledByDoctor  AppointmentCancelledBy = "doctor"
-	AppointmentCancelledByPatient AppointmentCancelledBy = "patient"
-)
-
-// Valid indicates whether the value is a known member of the AppointmentCancelledBy enum.
-func (e AppointmentCancelledBy) Valid() bool {
-	switch e {
-	case AppointmentCancelledByDoctor:
-		return true
-	case AppointmentCancelledByPatient:
-		return true
-	default:
-		return false
-	}
-}
 
 // Defines values for AppointmentStatus.
 const (
@@ -115,6 +97,24 @@ func (e Gender) Valid() bool {
 	case Other:
 		return true
 	case Undisclosed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Party.
+const (
+	PartyDoctor  Party = "doctor"
+	PartyPatient Party = "patient"
+)
+
+// Valid indicates whether the value is a known member of the Party enum.
+func (e Party) Valid() bool {
+	switch e {
+	case PartyDoctor:
+		return true
+	case PartyPatient:
 		return true
 	default:
 		return false
@@ -201,42 +201,24 @@ func (e WorkingDayWeekday) Valid() bool {
 
 // Appointment defines model for Appointment.
 type Appointment struct {
-	AppointmentType struct {
-		ID   openapi_types.UUID `json:"id"`
-		Name string             `json:"name"`
-	} `json:"appointment_type"`
-	CancellationReason *string                 `json:"cancellation_reason,omitempty"`
-	CancelledBy        *AppointmentCancelledBy `json:"cancelled_by,omitempty"`
-	Clinic             struct {
-		Address  string             `json:"address"`
-		ID       openapi_types.UUID `json:"id"`
-		Name     string             `json:"name"`
-		Phone    string             `json:"phone"`
-		TimeZone string             `json:"time_zone"`
-	} `json:"clinic"`
-	CreatedAt time.Time `json:"created_at"`
-	Doctor    struct {
-		ID   openapi_types.UUID `json:"id"`
-		Name string             `json:"name"`
-	} `json:"doctor"`
-	EndsAt time.Time          `json:"ends_at"`
-	ID     openapi_types.UUID `json:"id"`
+	AppointmentType    Reference `json:"appointment_type"`
+	CancellationReason *string   `json:"cancellation_reason,omitempty"`
+	CancelledBy        *Party    `json:"cancelled_by,omitempty"`
+
+	// Clinic Where an appointment is.
+	Clinic    Place              `json:"clinic"`
+	CreatedAt time.Time          `json:"created_at"`
+	Doctor    Reference          `json:"doctor"`
+	EndsAt    time.Time          `json:"ends_at"`
+	ID        openapi_types.UUID `json:"id"`
 
 	// OverrideReason Why the doctor took it outside the hours or beside another; only the doctor sees it.
-	OverrideReason *string `json:"override_reason,omitempty"`
-	Patient        struct {
-		ID openapi_types.UUID `json:"id"`
-
-		// Name Absent once the patient deleted the profile.
-		Name *string `json:"name,omitempty"`
-	} `json:"patient"`
-	StartsAt  time.Time         `json:"starts_at"`
-	Status    AppointmentStatus `json:"status"`
-	UpdatedAt time.Time         `json:"updated_at"`
+	OverrideReason *string           `json:"override_reason,omitempty"`
+	Patient        PatientReference  `json:"patient"`
+	StartsAt       time.Time         `json:"starts_at"`
+	Status         AppointmentStatus `json:"status"`
+	UpdatedAt      time.Time         `json:"updated_at"`
 }
-
-// AppointmentCancelledBy defines model for Appointment.CancelledBy.
-type AppointmentCancelledBy string
 
 // AppointmentPage defines model for AppointmentPage.
 type AppointmentPage struct {
@@ -335,14 +317,11 @@ type Doctor struct {
 	Clinic    Clinic `json:"clinic"`
 
 	// DistanceM To the clinic, along the great circle.
-	DistanceM  *int               `json:"distance_m,omitempty"`
-	ID         openapi_types.UUID `json:"id"`
-	Name       string             `json:"name"`
-	Phone      string             `json:"phone"`
-	Speciality struct {
-		ID   openapi_types.UUID `json:"id"`
-		Name string             `json:"name"`
-	} `json:"speciality"`
+	DistanceM    *int               `json:"distance_m,omitempty"`
+	ID           openapi_types.UUID `json:"id"`
+	Name         string             `json:"name"`
+	Phone        string             `json:"phone"`
+	Speciality   Reference          `json:"speciality"`
 	StartingDate openapi_types.Date `json:"starting_date"`
 }
 
@@ -487,6 +466,9 @@ type Override struct {
 	Reason string `json:"reason"`
 }
 
+// Party defines model for Party.
+type Party string
+
 // Patient defines model for Patient.
 type Patient struct {
 	BirthDate openapi_types.Date `json:"birth_date"`
@@ -497,8 +479,31 @@ type Patient struct {
 	Phone     string             `json:"phone"`
 }
 
+// PatientReference defines model for PatientReference.
+type PatientReference struct {
+	ID openapi_types.UUID `json:"id"`
+
+	// Name Absent once the patient deleted the profile.
+	Name *string `json:"name,omitempty"`
+}
+
 // Phone E.164.
 type Phone = string
+
+// Place Where an appointment is.
+type Place struct {
+	Address  string             `json:"address"`
+	ID       openapi_types.UUID `json:"id"`
+	Name     string             `json:"name"`
+	Phone    string             `json:"phone"`
+	TimeZone string             `json:"time_zone"`
+}
+
+// Reference defines model for Reference.
+type Reference struct {
+	ID   openapi_types.UUID `json:"id"`
+	Name string             `json:"name"`
+}
 
 // Rescheduling defines model for Rescheduling.
 type Rescheduling struct {
@@ -665,28 +670,28 @@ type SpecialityBody = NewSpeciality
 // ListAppointmentTypesParams defines parameters for ListAppointmentTypes.
 type ListAppointmentTypesParams struct {
 	// Limit How many items a page holds.
-	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateAppointmentTypeParams defines parameters for CreateAppointmentType.
 type CreateAppointmentTypeParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteAppointmentTypeParams defines parameters for DeleteAppointmentType.
 type DeleteAppointmentTypeParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef0.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateAppointmentTypeParams defines parameters for UpdateAppointmentType.
 type UpdateAppointmentTypeParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef0.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListAppointmentsParams defines parameters for ListAppointments.
@@ -701,31 +706,31 @@ type ListAppointmentsParams struct {
 	DoctorID *openapi_types.UUID `form:"doctor_id,omitempty" json:"doctor_id,omitempty"`
 
 	// Limit How many items a page holds.
-	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // BookAppointmentParams defines parameters for BookAppointment.
 type BookAppointmentParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CancelAppointmentParams defines parameters for CancelAppointment.
 type CancelAppointmentParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RescheduleAppointmentParams defines parameters for RescheduleAppointment.
 type RescheduleAppointmentParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef0.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetCalendarParams defines parameters for GetCalendar.
@@ -737,28 +742,28 @@ type GetCalendarParams struct {
 // ListClinicsParams defines parameters for ListClinics.
 type ListClinicsParams struct {
 	// Limit How many items a page holds.
-	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateClinicParams defines parameters for CreateClinic.
 type CreateClinicParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteClinicParams defines parameters for DeleteClinic.
 type DeleteClinicParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef0.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateClinicParams defines parameters for UpdateClinic.
 type UpdateClinicParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef0.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListDoctorsParams defines parameters for ListDoctors.
@@ -782,88 +787,88 @@ type ListDoctorsParams struct {
 	RadiusM *int `form:"radius_m,omitempty" json:"radius_m,omitempty"`
 
 	// Limit How many items a page holds.
-	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateHoldParams defines parameters for CreateHold.
 type CreateHoldParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListAuditRecordsParams defines parameters for ListAuditRecords.
 type ListAuditRecordsParams struct {
 	// Limit How many items a page holds.
-	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateCalendarFeedParams defines parameters for CreateCalendarFeed.
 type CreateCalendarFeedParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteDoctorParams defines parameters for DeleteDoctor.
 type DeleteDoctorParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef0.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
 }
 
 // CreateDoctorParams defines parameters for CreateDoctor.
 type CreateDoctorParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // UpdateDoctorParams defines parameters for UpdateDoctor.
 type UpdateDoctorParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef0.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListTimeOffParams defines parameters for ListTimeOff.
 type ListTimeOffParams struct {
 	// Limit How many items a page holds.
-	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateTimeOffParams defines parameters for CreateTimeOff.
 type CreateTimeOffParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // SetWorkingHoursParams defines parameters for SetWorkingHours.
 type SetWorkingHoursParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef0.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
 }
 
 // DeletePatientParams defines parameters for DeletePatient.
 type DeletePatientParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef0.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
 }
 
 // CreatePatientParams defines parameters for CreatePatient.
 type CreatePatientParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // UpdatePatientParams defines parameters for UpdatePatient.
 type UpdatePatientParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef0.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListScheduleParams defines parameters for ListSchedule.
@@ -881,43 +886,43 @@ type ListScheduleParams struct {
 	PatientID *openapi_types.UUID `form:"patient_id,omitempty" json:"patient_id,omitempty"`
 
 	// Limit How many items a page holds.
-	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // BookForPatientParams defines parameters for BookForPatient.
 type BookForPatientParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CancelScheduledAppointmentParams defines parameters for CancelScheduledAppointment.
 type CancelScheduledAppointmentParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CompleteAppointmentParams defines parameters for CompleteAppointment.
 type CompleteAppointmentParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // MarkNoShowParams defines parameters for MarkNoShow.
 type MarkNoShowParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RescheduleScheduledAppointmentParams defines parameters for RescheduleScheduledAppointment.
 type RescheduleScheduledAppointmentParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef0.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListSlotsParams defines parameters for ListSlots.
@@ -938,37 +943,37 @@ type ListSlotsParams struct {
 	To openapi_types.Date `form:"to" json:"to"`
 
 	// Limit How many items a page holds.
-	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListSpecialitiesParams defines parameters for ListSpecialities.
 type ListSpecialitiesParams struct {
 	// Limit How many items a page holds.
-	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateSpecialityParams defines parameters for CreateSpeciality.
 type CreateSpecialityParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteSpecialityParams defines parameters for DeleteSpeciality.
 type DeleteSpecialityParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef0.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateSpecialityParams defines parameters for UpdateSpeciality.
 type UpdateSpecialityParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef0.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListWaitlistEntriesParams defines parameters for ListWaitlistEntries.
@@ -977,34 +982,34 @@ type ListWaitlistEntriesParams struct {
 	Status *WaitlistStatus `form:"status,omitempty" json:"status,omitempty"`
 
 	// Limit How many items a page holds.
-	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // JoinWaitlistParams defines parameters for JoinWaitlist.
 type JoinWaitlistParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // LeaveWaitlistParams defines parameters for LeaveWaitlist.
 type LeaveWaitlistParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef0.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
 }
 
 // AcceptOfferParams defines parameters for AcceptOffer.
 type AcceptOfferParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeclineOfferParams defines parameters for DeclineOffer.
 type DeclineOfferParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CreateAppointmentTypeJSONRequestBody defines body for CreateAppointmentType for application/json ContentType.
@@ -7056,9 +7061,9 @@ type ListAppointmentTypesResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *AppointmentTypePage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListAppointmentTypesResponse200Headers
 }
@@ -7069,12 +7074,12 @@ func (r ListAppointmentTypesResponse) GetJSON200() *AppointmentTypePage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListAppointmentTypesResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r ListAppointmentTypesResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListAppointmentTypesResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r ListAppointmentTypesResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -7119,17 +7124,17 @@ type CreateAppointmentTypeResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *CreatedAppointmentType
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef0.Problem
+	ApplicationProblemJSON422 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateAppointmentTypeResponse201Headers
 }
@@ -7140,32 +7145,32 @@ func (r CreateAppointmentTypeResponse) GetJSON201() *CreatedAppointmentType {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CreateAppointmentTypeResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r CreateAppointmentTypeResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CreateAppointmentTypeResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r CreateAppointmentTypeResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CreateAppointmentTypeResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r CreateAppointmentTypeResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CreateAppointmentTypeResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r CreateAppointmentTypeResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CreateAppointmentTypeResponse) GetApplicationProblemJSON422() *externalRef0.Problem {
+func (r CreateAppointmentTypeResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CreateAppointmentTypeResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r CreateAppointmentTypeResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -7202,53 +7207,53 @@ type DeleteAppointmentTypeResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef0.Problem
+	ApplicationProblemJSON412 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON412() *externalRef0.Problem {
+func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -7292,11 +7297,11 @@ type GetAppointmentTypeResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneAppointmentType
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetAppointmentTypeResponse200Headers
 }
@@ -7307,17 +7312,17 @@ func (r GetAppointmentTypeResponse) GetJSON200() *OneAppointmentType {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetAppointmentTypeResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r GetAppointmentTypeResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetAppointmentTypeResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r GetAppointmentTypeResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetAppointmentTypeResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r GetAppointmentTypeResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -7361,19 +7366,19 @@ type UpdateAppointmentTypeResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneAppointmentType
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef0.Problem
+	ApplicationProblemJSON412 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *UpdateAppointmentTypeResponse200Headers
 }
@@ -7384,37 +7389,37 @@ func (r UpdateAppointmentTypeResponse) GetJSON200() *OneAppointmentType {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON412() *externalRef0.Problem {
+func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -7458,13 +7463,13 @@ type ListAppointmentsResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *AppointmentPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListAppointmentsResponse200Headers
 }
@@ -7475,22 +7480,22 @@ func (r ListAppointmentsResponse) GetJSON200() *AppointmentPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListAppointmentsResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r ListAppointmentsResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ListAppointmentsResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r ListAppointmentsResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r ListAppointmentsResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r ListAppointmentsResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListAppointmentsResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r ListAppointmentsResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -7535,17 +7540,17 @@ type BookAppointmentResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *CreatedAppointment
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef0.Problem
+	ApplicationProblemJSON422 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *BookAppointmentResponse201Headers
 }
@@ -7556,32 +7561,32 @@ func (r BookAppointmentResponse) GetJSON201() *CreatedAppointment {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r BookAppointmentResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r BookAppointmentResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r BookAppointmentResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r BookAppointmentResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r BookAppointmentResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r BookAppointmentResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r BookAppointmentResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r BookAppointmentResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r BookAppointmentResponse) GetApplicationProblemJSON422() *externalRef0.Problem {
+func (r BookAppointmentResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r BookAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r BookAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -7625,15 +7630,15 @@ type GetAppointmentResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneAppointment
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetAppointmentResponse200Headers
 }
@@ -7644,27 +7649,27 @@ func (r GetAppointmentResponse) GetJSON200() *OneAppointment {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetAppointmentResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r GetAppointmentResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetAppointmentResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r GetAppointmentResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetAppointmentResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r GetAppointmentResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetAppointmentResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r GetAppointmentResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r GetAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -7708,19 +7713,19 @@ type CancelAppointmentResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneAppointment
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef0.Problem
+	ApplicationProblemJSON422 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *CancelAppointmentResponse200Headers
 }
@@ -7731,37 +7736,37 @@ func (r CancelAppointmentResponse) GetJSON200() *OneAppointment {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CancelAppointmentResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r CancelAppointmentResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CancelAppointmentResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r CancelAppointmentResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CancelAppointmentResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r CancelAppointmentResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r CancelAppointmentResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r CancelAppointmentResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CancelAppointmentResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r CancelAppointmentResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CancelAppointmentResponse) GetApplicationProblemJSON422() *externalRef0.Problem {
+func (r CancelAppointmentResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CancelAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r CancelAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -7805,21 +7810,21 @@ type RescheduleAppointmentResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneAppointment
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef0.Problem
+	ApplicationProblemJSON412 *externalRef2.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef0.Problem
+	ApplicationProblemJSON422 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RescheduleAppointmentResponse200Headers
 }
@@ -7830,42 +7835,42 @@ func (r RescheduleAppointmentResponse) GetJSON200() *OneAppointment {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r RescheduleAppointmentResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r RescheduleAppointmentResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r RescheduleAppointmentResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r RescheduleAppointmentResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r RescheduleAppointmentResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r RescheduleAppointmentResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r RescheduleAppointmentResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r RescheduleAppointmentResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r RescheduleAppointmentResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r RescheduleAppointmentResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r RescheduleAppointmentResponse) GetApplicationProblemJSON412() *externalRef0.Problem {
+func (r RescheduleAppointmentResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r RescheduleAppointmentResponse) GetApplicationProblemJSON422() *externalRef0.Problem {
+func (r RescheduleAppointmentResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r RescheduleAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r RescheduleAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -7907,27 +7912,27 @@ type GetCalendarResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetCalendarResponse200Headers
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetCalendarResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r GetCalendarResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetCalendarResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r GetCalendarResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetCalendarResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r GetCalendarResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -7971,9 +7976,9 @@ type ListClinicsResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *ClinicPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListClinicsResponse200Headers
 }
@@ -7984,12 +7989,12 @@ func (r ListClinicsResponse) GetJSON200() *ClinicPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListClinicsResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r ListClinicsResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListClinicsResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r ListClinicsResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8034,17 +8039,17 @@ type CreateClinicResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *CreatedClinic
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef0.Problem
+	ApplicationProblemJSON422 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateClinicResponse201Headers
 }
@@ -8055,32 +8060,32 @@ func (r CreateClinicResponse) GetJSON201() *CreatedClinic {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CreateClinicResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r CreateClinicResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CreateClinicResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r CreateClinicResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CreateClinicResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r CreateClinicResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CreateClinicResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r CreateClinicResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CreateClinicResponse) GetApplicationProblemJSON422() *externalRef0.Problem {
+func (r CreateClinicResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CreateClinicResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r CreateClinicResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8117,53 +8122,53 @@ type DeleteClinicResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef0.Problem
+	ApplicationProblemJSON412 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeleteClinicResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r DeleteClinicResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteClinicResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r DeleteClinicResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeleteClinicResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r DeleteClinicResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeleteClinicResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r DeleteClinicResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r DeleteClinicResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r DeleteClinicResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r DeleteClinicResponse) GetApplicationProblemJSON412() *externalRef0.Problem {
+func (r DeleteClinicResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeleteClinicResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r DeleteClinicResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8207,11 +8212,11 @@ type GetClinicResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneClinic
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetClinicResponse200Headers
 }
@@ -8222,17 +8227,17 @@ func (r GetClinicResponse) GetJSON200() *OneClinic {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetClinicResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r GetClinicResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetClinicResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r GetClinicResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetClinicResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r GetClinicResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8276,19 +8281,19 @@ type UpdateClinicResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneClinic
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef0.Problem
+	ApplicationProblemJSON412 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *UpdateClinicResponse200Headers
 }
@@ -8299,37 +8304,37 @@ func (r UpdateClinicResponse) GetJSON200() *OneClinic {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r UpdateClinicResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r UpdateClinicResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r UpdateClinicResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r UpdateClinicResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r UpdateClinicResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r UpdateClinicResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r UpdateClinicResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r UpdateClinicResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r UpdateClinicResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r UpdateClinicResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r UpdateClinicResponse) GetApplicationProblemJSON412() *externalRef0.Problem {
+func (r UpdateClinicResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r UpdateClinicResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r UpdateClinicResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8373,9 +8378,9 @@ type ListDoctorsResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *DoctorPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListDoctorsResponse200Headers
 }
@@ -8386,12 +8391,12 @@ func (r ListDoctorsResponse) GetJSON200() *DoctorPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListDoctorsResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r ListDoctorsResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListDoctorsResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r ListDoctorsResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8435,11 +8440,11 @@ type GetDoctorResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneDoctor
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetDoctorResponse200Headers
 }
@@ -8450,17 +8455,17 @@ func (r GetDoctorResponse) GetJSON200() *OneDoctor {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetDoctorResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r GetDoctorResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetDoctorResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r GetDoctorResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetDoctorResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r GetDoctorResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8504,17 +8509,17 @@ type CreateHoldResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *Hold
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef0.Problem
+	ApplicationProblemJSON422 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateHoldResponse201Headers
 }
@@ -8525,32 +8530,32 @@ func (r CreateHoldResponse) GetJSON201() *Hold {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CreateHoldResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r CreateHoldResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CreateHoldResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r CreateHoldResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CreateHoldResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r CreateHoldResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CreateHoldResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r CreateHoldResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CreateHoldResponse) GetApplicationProblemJSON422() *externalRef0.Problem {
+func (r CreateHoldResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CreateHoldResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r CreateHoldResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8587,39 +8592,39 @@ type DeleteHoldResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeleteHoldResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r DeleteHoldResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteHoldResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r DeleteHoldResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeleteHoldResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r DeleteHoldResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeleteHoldResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r DeleteHoldResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeleteHoldResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r DeleteHoldResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8658,15 +8663,15 @@ type GetHoldResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Hold
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -8675,27 +8680,27 @@ func (r GetHoldResponse) GetJSON200() *Hold {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetHoldResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r GetHoldResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetHoldResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r GetHoldResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetHoldResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r GetHoldResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetHoldResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r GetHoldResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetHoldResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r GetHoldResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8739,13 +8744,13 @@ type ListAuditRecordsResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *AuditRecordPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListAuditRecordsResponse200Headers
 }
@@ -8756,22 +8761,22 @@ func (r ListAuditRecordsResponse) GetJSON200() *AuditRecordPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListAuditRecordsResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r ListAuditRecordsResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ListAuditRecordsResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r ListAuditRecordsResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r ListAuditRecordsResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r ListAuditRecordsResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListAuditRecordsResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r ListAuditRecordsResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8808,32 +8813,32 @@ type DeleteCalendarFeedResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteCalendarFeedResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r DeleteCalendarFeedResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeleteCalendarFeedResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r DeleteCalendarFeedResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeleteCalendarFeedResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r DeleteCalendarFeedResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeleteCalendarFeedResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r DeleteCalendarFeedResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8872,13 +8877,13 @@ type GetCalendarFeedResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *CalendarFeed
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -8887,22 +8892,22 @@ func (r GetCalendarFeedResponse) GetJSON200() *CalendarFeed {
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetCalendarFeedResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r GetCalendarFeedResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetCalendarFeedResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r GetCalendarFeedResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetCalendarFeedResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r GetCalendarFeedResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetCalendarFeedResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r GetCalendarFeedResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8941,15 +8946,15 @@ type CreateCalendarFeedResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *NewCalendarFeed
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef0.Problem
+	ApplicationProblemJSON422 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
@@ -8958,27 +8963,27 @@ func (r CreateCalendarFeedResponse) GetJSON201() *NewCalendarFeed {
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CreateCalendarFeedResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r CreateCalendarFeedResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CreateCalendarFeedResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r CreateCalendarFeedResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CreateCalendarFeedResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r CreateCalendarFeedResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CreateCalendarFeedResponse) GetApplicationProblemJSON422() *externalRef0.Problem {
+func (r CreateCalendarFeedResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CreateCalendarFeedResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r CreateCalendarFeedResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9015,39 +9020,39 @@ type DeleteDoctorResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef0.Problem
+	ApplicationProblemJSON412 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteDoctorResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r DeleteDoctorResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeleteDoctorResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r DeleteDoctorResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeleteDoctorResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r DeleteDoctorResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r DeleteDoctorResponse) GetApplicationProblemJSON412() *externalRef0.Problem {
+func (r DeleteDoctorResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeleteDoctorResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r DeleteDoctorResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9091,13 +9096,13 @@ type GetOwnDoctorResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneDoctor
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetOwnDoctorResponse200Headers
 }
@@ -9108,22 +9113,22 @@ func (r GetOwnDoctorResponse) GetJSON200() *OneDoctor {
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetOwnDoctorResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r GetOwnDoctorResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetOwnDoctorResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r GetOwnDoctorResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetOwnDoctorResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r GetOwnDoctorResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetOwnDoctorResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r GetOwnDoctorResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9168,17 +9173,17 @@ type CreateDoctorResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *CreatedDoctor
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef0.Problem
+	ApplicationProblemJSON422 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateDoctorResponse201Headers
 }
@@ -9189,32 +9194,32 @@ func (r CreateDoctorResponse) GetJSON201() *CreatedDoctor {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CreateDoctorResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r CreateDoctorResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CreateDoctorResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r CreateDoctorResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CreateDoctorResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r CreateDoctorResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CreateDoctorResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r CreateDoctorResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CreateDoctorResponse) GetApplicationProblemJSON422() *externalRef0.Problem {
+func (r CreateDoctorResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CreateDoctorResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r CreateDoctorResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9258,17 +9263,17 @@ type UpdateDoctorResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneDoctor
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef0.Problem
+	ApplicationProblemJSON412 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *UpdateDoctorResponse200Headers
 }
@@ -9279,32 +9284,32 @@ func (r UpdateDoctorResponse) GetJSON200() *OneDoctor {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r UpdateDoctorResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r UpdateDoctorResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r UpdateDoctorResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r UpdateDoctorResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r UpdateDoctorResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r UpdateDoctorResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r UpdateDoctorResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r UpdateDoctorResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r UpdateDoctorResponse) GetApplicationProblemJSON412() *externalRef0.Problem {
+func (r UpdateDoctorResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r UpdateDoctorResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r UpdateDoctorResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9348,13 +9353,13 @@ type ListTimeOffResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *TimeOffPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListTimeOffResponse200Headers
 }
@@ -9365,22 +9370,22 @@ func (r ListTimeOffResponse) GetJSON200() *TimeOffPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListTimeOffResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r ListTimeOffResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ListTimeOffResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r ListTimeOffResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r ListTimeOffResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r ListTimeOffResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListTimeOffResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r ListTimeOffResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9419,19 +9424,19 @@ type CreateTimeOffResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *TimeOff
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef0.Problem
+	ApplicationProblemJSON422 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
@@ -9440,37 +9445,37 @@ func (r CreateTimeOffResponse) GetJSON201() *TimeOff {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CreateTimeOffResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r CreateTimeOffResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CreateTimeOffResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r CreateTimeOffResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CreateTimeOffResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r CreateTimeOffResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r CreateTimeOffResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r CreateTimeOffResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CreateTimeOffResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r CreateTimeOffResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CreateTimeOffResponse) GetApplicationProblemJSON422() *externalRef0.Problem {
+func (r CreateTimeOffResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CreateTimeOffResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r CreateTimeOffResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9507,39 +9512,39 @@ type DeleteTimeOffResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeleteTimeOffResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r DeleteTimeOffResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteTimeOffResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r DeleteTimeOffResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeleteTimeOffResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r DeleteTimeOffResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeleteTimeOffResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r DeleteTimeOffResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeleteTimeOffResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r DeleteTimeOffResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9583,13 +9588,13 @@ type GetWorkingHoursResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneWorkingHours
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetWorkingHoursResponse200Headers
 }
@@ -9600,22 +9605,22 @@ func (r GetWorkingHoursResponse) GetJSON200() *OneWorkingHours {
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetWorkingHoursResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r GetWorkingHoursResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetWorkingHoursResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r GetWorkingHoursResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetWorkingHoursResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r GetWorkingHoursResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetWorkingHoursResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r GetWorkingHoursResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9659,17 +9664,17 @@ type SetWorkingHoursResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneWorkingHours
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef0.Problem
+	ApplicationProblemJSON412 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *SetWorkingHoursResponse200Headers
 }
@@ -9680,32 +9685,32 @@ func (r SetWorkingHoursResponse) GetJSON200() *OneWorkingHours {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r SetWorkingHoursResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r SetWorkingHoursResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r SetWorkingHoursResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r SetWorkingHoursResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r SetWorkingHoursResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r SetWorkingHoursResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r SetWorkingHoursResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r SetWorkingHoursResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r SetWorkingHoursResponse) GetApplicationProblemJSON412() *externalRef0.Problem {
+func (r SetWorkingHoursResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r SetWorkingHoursResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r SetWorkingHoursResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9742,39 +9747,39 @@ type DeletePatientResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef0.Problem
+	ApplicationProblemJSON412 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeletePatientResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r DeletePatientResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeletePatientResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r DeletePatientResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeletePatientResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r DeletePatientResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r DeletePatientResponse) GetApplicationProblemJSON412() *externalRef0.Problem {
+func (r DeletePatientResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeletePatientResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r DeletePatientResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9818,13 +9823,13 @@ type GetOwnPatientResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OnePatient
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetOwnPatientResponse200Headers
 }
@@ -9835,22 +9840,22 @@ func (r GetOwnPatientResponse) GetJSON200() *OnePatient {
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetOwnPatientResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r GetOwnPatientResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetOwnPatientResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r GetOwnPatientResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetOwnPatientResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r GetOwnPatientResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetOwnPatientResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r GetOwnPatientResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9895,17 +9900,17 @@ type CreatePatientResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *CreatedPatient
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef0.Problem
+	ApplicationProblemJSON422 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreatePatientResponse201Headers
 }
@@ -9916,32 +9921,32 @@ func (r CreatePatientResponse) GetJSON201() *CreatedPatient {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CreatePatientResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r CreatePatientResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CreatePatientResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r CreatePatientResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CreatePatientResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r CreatePatientResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CreatePatientResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r CreatePatientResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CreatePatientResponse) GetApplicationProblemJSON422() *externalRef0.Problem {
+func (r CreatePatientResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CreatePatientResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r CreatePatientResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9985,17 +9990,17 @@ type UpdatePatientResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OnePatient
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef0.Problem
+	ApplicationProblemJSON412 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *UpdatePatientResponse200Headers
 }
@@ -10006,32 +10011,32 @@ func (r UpdatePatientResponse) GetJSON200() *OnePatient {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r UpdatePatientResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r UpdatePatientResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r UpdatePatientResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r UpdatePatientResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r UpdatePatientResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r UpdatePatientResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r UpdatePatientResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r UpdatePatientResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r UpdatePatientResponse) GetApplicationProblemJSON412() *externalRef0.Problem {
+func (r UpdatePatientResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r UpdatePatientResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r UpdatePatientResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -10075,15 +10080,15 @@ type GetPatientResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OnePatient
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetPatientResponse200Headers
 }
@@ -10094,27 +10099,27 @@ func (r GetPatientResponse) GetJSON200() *OnePatient {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetPatientResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r GetPatientResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetPatientResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r GetPatientResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetPatientResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r GetPatientResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetPatientResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r GetPatientResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetPatientResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r GetPatientResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -10158,13 +10163,13 @@ type ListScheduleResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *AppointmentPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListScheduleResponse200Headers
 }
@@ -10175,22 +10180,22 @@ func (r ListScheduleResponse) GetJSON200() *AppointmentPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListScheduleResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r ListScheduleResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ListScheduleResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r ListScheduleResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r ListScheduleResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r ListScheduleResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListScheduleResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r ListScheduleResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -10235,19 +10240,19 @@ type BookForPatientResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *CreatedAppointment
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef0.Problem
+	ApplicationProblemJSON422 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *BookForPatientResponse201Headers
 }
@@ -10258,37 +10263,37 @@ func (r BookForPatientResponse) GetJSON201() *CreatedAppointment {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r BookForPatientResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r BookForPatientResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r BookForPatientResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r BookForPatientResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r BookForPatientResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r BookForPatientResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r BookForPatientResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r BookForPatientResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r BookForPatientResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r BookForPatientResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r BookForPatientResponse) GetApplicationProblemJSON422() *externalRef0.Problem {
+func (r BookForPatientResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r BookForPatientResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r BookForPatientResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -10332,15 +10337,15 @@ type GetScheduledAppointmentResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneAppointment
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetScheduledAppointmentResponse200Headers
 }
@@ -10351,27 +10356,27 @@ func (r GetScheduledAppointmentResponse) GetJSON200() *OneAppointment {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetScheduledAppointmentResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r GetScheduledAppointmentResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetScheduledAppointmentResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r GetScheduledAppointmentResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetScheduledAppointmentResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r GetScheduledAppointmentResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetScheduledAppointmentResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r GetScheduledAppointmentResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetScheduledAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r GetScheduledAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -10415,19 +10420,19 @@ type CancelScheduledAppointmentResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneAppointment
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef0.Problem
+	ApplicationProblemJSON422 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *CancelScheduledAppointmentResponse200Headers
 }
@@ -10438,37 +10443,37 @@ func (r CancelScheduledAppointmentResponse) GetJSON200() *OneAppointment {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON422() *externalRef0.Problem {
+func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -10512,19 +10517,19 @@ type CompleteAppointmentResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneAppointment
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef0.Problem
+	ApplicationProblemJSON422 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *CompleteAppointmentResponse200Headers
 }
@@ -10535,37 +10540,37 @@ func (r CompleteAppointmentResponse) GetJSON200() *OneAppointment {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CompleteAppointmentResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r CompleteAppointmentResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CompleteAppointmentResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r CompleteAppointmentResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CompleteAppointmentResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r CompleteAppointmentResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r CompleteAppointmentResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r CompleteAppointmentResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CompleteAppointmentResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r CompleteAppointmentResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CompleteAppointmentResponse) GetApplicationProblemJSON422() *externalRef0.Problem {
+func (r CompleteAppointmentResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CompleteAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r CompleteAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -10609,19 +10614,19 @@ type MarkNoShowResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneAppointment
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef0.Problem
+	ApplicationProblemJSON422 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *MarkNoShowResponse200Headers
 }
@@ -10632,37 +10637,37 @@ func (r MarkNoShowResponse) GetJSON200() *OneAppointment {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r MarkNoShowResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r MarkNoShowResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r MarkNoShowResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r MarkNoShowResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r MarkNoShowResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r MarkNoShowResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r MarkNoShowResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r MarkNoShowResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r MarkNoShowResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r MarkNoShowResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r MarkNoShowResponse) GetApplicationProblemJSON422() *externalRef0.Problem {
+func (r MarkNoShowResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r MarkNoShowResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r MarkNoShowResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -10706,21 +10711,21 @@ type RescheduleScheduledAppointmentResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneAppointment
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef0.Problem
+	ApplicationProblemJSON412 *externalRef2.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef0.Problem
+	ApplicationProblemJSON422 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RescheduleScheduledAppointmentResponse200Headers
 }
@@ -10731,42 +10736,42 @@ func (r RescheduleScheduledAppointmentResponse) GetJSON200() *OneAppointment {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON412() *externalRef0.Problem {
+func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON422() *externalRef0.Problem {
+func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -10810,9 +10815,9 @@ type ListSlotsResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *SlotPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListSlotsResponse200Headers
 }
@@ -10823,12 +10828,12 @@ func (r ListSlotsResponse) GetJSON200() *SlotPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListSlotsResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r ListSlotsResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListSlotsResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r ListSlotsResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -10872,9 +10877,9 @@ type ListSpecialitiesResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *SpecialityPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListSpecialitiesResponse200Headers
 }
@@ -10885,12 +10890,12 @@ func (r ListSpecialitiesResponse) GetJSON200() *SpecialityPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListSpecialitiesResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r ListSpecialitiesResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListSpecialitiesResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r ListSpecialitiesResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -10935,17 +10940,17 @@ type CreateSpecialityResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *CreatedSpeciality
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef0.Problem
+	ApplicationProblemJSON422 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateSpecialityResponse201Headers
 }
@@ -10956,32 +10961,32 @@ func (r CreateSpecialityResponse) GetJSON201() *CreatedSpeciality {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CreateSpecialityResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r CreateSpecialityResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CreateSpecialityResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r CreateSpecialityResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CreateSpecialityResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r CreateSpecialityResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CreateSpecialityResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r CreateSpecialityResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CreateSpecialityResponse) GetApplicationProblemJSON422() *externalRef0.Problem {
+func (r CreateSpecialityResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CreateSpecialityResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r CreateSpecialityResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -11018,53 +11023,53 @@ type DeleteSpecialityResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef0.Problem
+	ApplicationProblemJSON412 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeleteSpecialityResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r DeleteSpecialityResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteSpecialityResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r DeleteSpecialityResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeleteSpecialityResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r DeleteSpecialityResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeleteSpecialityResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r DeleteSpecialityResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r DeleteSpecialityResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r DeleteSpecialityResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r DeleteSpecialityResponse) GetApplicationProblemJSON412() *externalRef0.Problem {
+func (r DeleteSpecialityResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeleteSpecialityResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r DeleteSpecialityResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -11108,11 +11113,11 @@ type GetSpecialityResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneSpeciality
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetSpecialityResponse200Headers
 }
@@ -11123,17 +11128,17 @@ func (r GetSpecialityResponse) GetJSON200() *OneSpeciality {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetSpecialityResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r GetSpecialityResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetSpecialityResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r GetSpecialityResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetSpecialityResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r GetSpecialityResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -11177,19 +11182,19 @@ type UpdateSpecialityResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneSpeciality
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef0.Problem
+	ApplicationProblemJSON412 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *UpdateSpecialityResponse200Headers
 }
@@ -11200,37 +11205,37 @@ func (r UpdateSpecialityResponse) GetJSON200() *OneSpeciality {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r UpdateSpecialityResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r UpdateSpecialityResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r UpdateSpecialityResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r UpdateSpecialityResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r UpdateSpecialityResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r UpdateSpecialityResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r UpdateSpecialityResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r UpdateSpecialityResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r UpdateSpecialityResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r UpdateSpecialityResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r UpdateSpecialityResponse) GetApplicationProblemJSON412() *externalRef0.Problem {
+func (r UpdateSpecialityResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r UpdateSpecialityResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r UpdateSpecialityResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -11274,13 +11279,13 @@ type ListWaitlistEntriesResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *WaitlistEntryPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListWaitlistEntriesResponse200Headers
 }
@@ -11291,22 +11296,22 @@ func (r ListWaitlistEntriesResponse) GetJSON200() *WaitlistEntryPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListWaitlistEntriesResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r ListWaitlistEntriesResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ListWaitlistEntriesResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r ListWaitlistEntriesResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r ListWaitlistEntriesResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r ListWaitlistEntriesResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListWaitlistEntriesResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r ListWaitlistEntriesResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -11351,17 +11356,17 @@ type JoinWaitlistResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *WaitlistEntry
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef0.Problem
+	ApplicationProblemJSON422 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *JoinWaitlistResponse201Headers
 }
@@ -11372,32 +11377,32 @@ func (r JoinWaitlistResponse) GetJSON201() *WaitlistEntry {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r JoinWaitlistResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r JoinWaitlistResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r JoinWaitlistResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r JoinWaitlistResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r JoinWaitlistResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r JoinWaitlistResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r JoinWaitlistResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r JoinWaitlistResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r JoinWaitlistResponse) GetApplicationProblemJSON422() *externalRef0.Problem {
+func (r JoinWaitlistResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r JoinWaitlistResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r JoinWaitlistResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -11434,53 +11439,53 @@ type LeaveWaitlistResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef0.Problem
+	ApplicationProblemJSON412 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r LeaveWaitlistResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r LeaveWaitlistResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r LeaveWaitlistResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r LeaveWaitlistResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r LeaveWaitlistResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r LeaveWaitlistResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r LeaveWaitlistResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r LeaveWaitlistResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r LeaveWaitlistResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r LeaveWaitlistResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r LeaveWaitlistResponse) GetApplicationProblemJSON412() *externalRef0.Problem {
+func (r LeaveWaitlistResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r LeaveWaitlistResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r LeaveWaitlistResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -11524,15 +11529,15 @@ type GetWaitlistEntryResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *WaitlistEntry
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetWaitlistEntryResponse200Headers
 }
@@ -11543,27 +11548,27 @@ func (r GetWaitlistEntryResponse) GetJSON200() *WaitlistEntry {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetWaitlistEntryResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r GetWaitlistEntryResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetWaitlistEntryResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r GetWaitlistEntryResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetWaitlistEntryResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r GetWaitlistEntryResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetWaitlistEntryResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r GetWaitlistEntryResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetWaitlistEntryResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r GetWaitlistEntryResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -11608,19 +11613,19 @@ type AcceptOfferResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *CreatedAppointment
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef0.Problem
+	ApplicationProblemJSON422 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *AcceptOfferResponse201Headers
 }
@@ -11631,37 +11636,37 @@ func (r AcceptOfferResponse) GetJSON201() *CreatedAppointment {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r AcceptOfferResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r AcceptOfferResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r AcceptOfferResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r AcceptOfferResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r AcceptOfferResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r AcceptOfferResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r AcceptOfferResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r AcceptOfferResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r AcceptOfferResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r AcceptOfferResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r AcceptOfferResponse) GetApplicationProblemJSON422() *externalRef0.Problem {
+func (r AcceptOfferResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r AcceptOfferResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r AcceptOfferResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -11705,19 +11710,19 @@ type DeclineOfferResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *WaitlistEntry
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef0.Problem
+	ApplicationProblemJSON422 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *DeclineOfferResponse200Headers
 }
@@ -11728,37 +11733,37 @@ func (r DeclineOfferResponse) GetJSON200() *WaitlistEntry {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeclineOfferResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r DeclineOfferResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeclineOfferResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r DeclineOfferResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeclineOfferResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r DeclineOfferResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeclineOfferResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r DeclineOfferResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r DeclineOfferResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r DeclineOfferResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r DeclineOfferResponse) GetApplicationProblemJSON422() *externalRef0.Problem {
+func (r DeclineOfferResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeclineOfferResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r DeclineOfferResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -12983,14 +12988,14 @@ func ParseListAppointmentTypesResponse(rsp *http.Response) (*ListAppointmentType
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13036,42 +13041,42 @@ func ParseCreateAppointmentTypeResponse(rsp *http.Response) (*CreateAppointmentT
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13120,49 +13125,49 @@ func ParseDeleteAppointmentTypeResponse(rsp *http.Response) (*DeleteAppointmentT
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13195,21 +13200,21 @@ func ParseGetAppointmentTypeResponse(rsp *http.Response) (*GetAppointmentTypeRes
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13255,49 +13260,49 @@ func ParseUpdateAppointmentTypeResponse(rsp *http.Response) (*UpdateAppointmentT
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13343,28 +13348,28 @@ func ParseListAppointmentsResponse(rsp *http.Response) (*ListAppointmentsRespons
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13410,42 +13415,42 @@ func ParseBookAppointmentResponse(rsp *http.Response) (*BookAppointmentResponse,
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13498,35 +13503,35 @@ func ParseGetAppointmentResponse(rsp *http.Response) (*GetAppointmentResponse, e
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13572,49 +13577,49 @@ func ParseCancelAppointmentResponse(rsp *http.Response) (*CancelAppointmentRespo
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13660,56 +13665,56 @@ func ParseRescheduleAppointmentResponse(rsp *http.Response) (*RescheduleAppointm
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13748,21 +13753,21 @@ func ParseGetCalendarResponse(rsp *http.Response) (*GetCalendarResponse, error) 
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13808,14 +13813,14 @@ func ParseListClinicsResponse(rsp *http.Response) (*ListClinicsResponse, error) 
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13861,42 +13866,42 @@ func ParseCreateClinicResponse(rsp *http.Response) (*CreateClinicResponse, error
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13945,49 +13950,49 @@ func ParseDeleteClinicResponse(rsp *http.Response) (*DeleteClinicResponse, error
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14020,21 +14025,21 @@ func ParseGetClinicResponse(rsp *http.Response) (*GetClinicResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14080,49 +14085,49 @@ func ParseUpdateClinicResponse(rsp *http.Response) (*UpdateClinicResponse, error
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14168,14 +14173,14 @@ func ParseListDoctorsResponse(rsp *http.Response) (*ListDoctorsResponse, error) 
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14221,21 +14226,21 @@ func ParseGetDoctorResponse(rsp *http.Response) (*GetDoctorResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14281,42 +14286,42 @@ func ParseCreateHoldResponse(rsp *http.Response) (*CreateHoldResponse, error) {
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14358,35 +14363,35 @@ func ParseDeleteHoldResponse(rsp *http.Response) (*DeleteHoldResponse, error) {
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14419,35 +14424,35 @@ func ParseGetHoldResponse(rsp *http.Response) (*GetHoldResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14480,28 +14485,28 @@ func ParseListAuditRecordsResponse(rsp *http.Response) (*ListAuditRecordsRespons
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14543,28 +14548,28 @@ func ParseDeleteCalendarFeedResponse(rsp *http.Response) (*DeleteCalendarFeedRes
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14597,28 +14602,28 @@ func ParseGetCalendarFeedResponse(rsp *http.Response) (*GetCalendarFeedResponse,
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14651,35 +14656,35 @@ func ParseCreateCalendarFeedResponse(rsp *http.Response) (*CreateCalendarFeedRes
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14708,35 +14713,35 @@ func ParseDeleteDoctorResponse(rsp *http.Response) (*DeleteDoctorResponse, error
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14769,28 +14774,28 @@ func ParseGetOwnDoctorResponse(rsp *http.Response) (*GetOwnDoctorResponse, error
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14836,42 +14841,42 @@ func ParseCreateDoctorResponse(rsp *http.Response) (*CreateDoctorResponse, error
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14924,42 +14929,42 @@ func ParseUpdateDoctorResponse(rsp *http.Response) (*UpdateDoctorResponse, error
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15005,28 +15010,28 @@ func ParseListTimeOffResponse(rsp *http.Response) (*ListTimeOffResponse, error) 
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15072,49 +15077,49 @@ func ParseCreateTimeOffResponse(rsp *http.Response) (*CreateTimeOffResponse, err
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15143,35 +15148,35 @@ func ParseDeleteTimeOffResponse(rsp *http.Response) (*DeleteTimeOffResponse, err
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15204,28 +15209,28 @@ func ParseGetWorkingHoursResponse(rsp *http.Response) (*GetWorkingHoursResponse,
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15271,42 +15276,42 @@ func ParseSetWorkingHoursResponse(rsp *http.Response) (*SetWorkingHoursResponse,
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15348,35 +15353,35 @@ func ParseDeletePatientResponse(rsp *http.Response) (*DeletePatientResponse, err
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15409,28 +15414,28 @@ func ParseGetOwnPatientResponse(rsp *http.Response) (*GetOwnPatientResponse, err
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15476,42 +15481,42 @@ func ParseCreatePatientResponse(rsp *http.Response) (*CreatePatientResponse, err
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15564,42 +15569,42 @@ func ParseUpdatePatientResponse(rsp *http.Response) (*UpdatePatientResponse, err
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15645,35 +15650,35 @@ func ParseGetPatientResponse(rsp *http.Response) (*GetPatientResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15719,28 +15724,28 @@ func ParseListScheduleResponse(rsp *http.Response) (*ListScheduleResponse, error
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15786,49 +15791,49 @@ func ParseBookForPatientResponse(rsp *http.Response) (*BookForPatientResponse, e
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15881,35 +15886,35 @@ func ParseGetScheduledAppointmentResponse(rsp *http.Response) (*GetScheduledAppo
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15955,49 +15960,49 @@ func ParseCancelScheduledAppointmentResponse(rsp *http.Response) (*CancelSchedul
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16043,49 +16048,49 @@ func ParseCompleteAppointmentResponse(rsp *http.Response) (*CompleteAppointmentR
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16131,49 +16136,49 @@ func ParseMarkNoShowResponse(rsp *http.Response) (*MarkNoShowResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16219,56 +16224,56 @@ func ParseRescheduleScheduledAppointmentResponse(rsp *http.Response) (*Reschedul
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16314,14 +16319,14 @@ func ParseListSlotsResponse(rsp *http.Response) (*ListSlotsResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16367,14 +16372,14 @@ func ParseListSpecialitiesResponse(rsp *http.Response) (*ListSpecialitiesRespons
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16420,42 +16425,42 @@ func ParseCreateSpecialityResponse(rsp *http.Response) (*CreateSpecialityRespons
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16504,49 +16509,49 @@ func ParseDeleteSpecialityResponse(rsp *http.Response) (*DeleteSpecialityRespons
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16579,21 +16584,21 @@ func ParseGetSpecialityResponse(rsp *http.Response) (*GetSpecialityResponse, err
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16639,49 +16644,49 @@ func ParseUpdateSpecialityResponse(rsp *http.Response) (*UpdateSpecialityRespons
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16727,28 +16732,28 @@ func ParseListWaitlistEntriesResponse(rsp *http.Response) (*ListWaitlistEntriesR
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16794,42 +16799,42 @@ func ParseJoinWaitlistResponse(rsp *http.Response) (*JoinWaitlistResponse, error
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16878,49 +16883,49 @@ func ParseLeaveWaitlistResponse(rsp *http.Response) (*LeaveWaitlistResponse, err
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16953,35 +16958,35 @@ func ParseGetWaitlistEntryResponse(rsp *http.Response) (*GetWaitlistEntryRespons
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -17027,49 +17032,49 @@ func ParseAcceptOfferResponse(rsp *http.Response) (*AcceptOfferResponse, error) 
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -17122,49 +17127,49 @@ func ParseDeclineOfferResponse(rsp *http.Response) (*DeclineOfferResponse, error
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -17434,7 +17439,7 @@ func (siw *ServerInterfaceWrapper) CreateAppointmentType(w http.ResponseWriter, 
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef0.IdempotencyKey
+		var IdempotencyKey externalRef2.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -17484,7 +17489,7 @@ func (siw *ServerInterfaceWrapper) DeleteAppointmentType(w http.ResponseWriter, 
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef0.IfMatch
+		var IfMatch externalRef2.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -17560,7 +17565,7 @@ func (siw *ServerInterfaceWrapper) UpdateAppointmentType(w http.ResponseWriter, 
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef0.IfMatch
+		var IfMatch externalRef2.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -17686,7 +17691,7 @@ func (siw *ServerInterfaceWrapper) BookAppointment(w http.ResponseWriter, r *htt
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef0.IdempotencyKey
+		var IdempotencyKey externalRef2.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -17762,7 +17767,7 @@ func (siw *ServerInterfaceWrapper) CancelAppointment(w http.ResponseWriter, r *h
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef0.IdempotencyKey
+		var IdempotencyKey externalRef2.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -17812,7 +17817,7 @@ func (siw *ServerInterfaceWrapper) RescheduleAppointment(w http.ResponseWriter, 
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef0.IdempotencyKey
+		var IdempotencyKey externalRef2.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -17831,7 +17836,7 @@ func (siw *ServerInterfaceWrapper) RescheduleAppointment(w http.ResponseWriter, 
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef0.IfMatch
+		var IfMatch externalRef2.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -17951,7 +17956,7 @@ func (siw *ServerInterfaceWrapper) CreateClinic(w http.ResponseWriter, r *http.R
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef0.IdempotencyKey
+		var IdempotencyKey externalRef2.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -18001,7 +18006,7 @@ func (siw *ServerInterfaceWrapper) DeleteClinic(w http.ResponseWriter, r *http.R
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef0.IfMatch
+		var IfMatch externalRef2.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -18077,7 +18082,7 @@ func (siw *ServerInterfaceWrapper) UpdateClinic(w http.ResponseWriter, r *http.R
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef0.IfMatch
+		var IfMatch externalRef2.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -18268,7 +18273,7 @@ func (siw *ServerInterfaceWrapper) CreateHold(w http.ResponseWriter, r *http.Req
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef0.IdempotencyKey
+		var IdempotencyKey externalRef2.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -18435,7 +18440,7 @@ func (siw *ServerInterfaceWrapper) CreateCalendarFeed(w http.ResponseWriter, r *
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef0.IdempotencyKey
+		var IdempotencyKey externalRef2.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -18476,7 +18481,7 @@ func (siw *ServerInterfaceWrapper) DeleteDoctor(w http.ResponseWriter, r *http.R
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef0.IfMatch
+		var IfMatch externalRef2.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -18531,7 +18536,7 @@ func (siw *ServerInterfaceWrapper) CreateDoctor(w http.ResponseWriter, r *http.R
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef0.IdempotencyKey
+		var IdempotencyKey externalRef2.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -18572,7 +18577,7 @@ func (siw *ServerInterfaceWrapper) UpdateDoctor(w http.ResponseWriter, r *http.R
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef0.IfMatch
+		var IfMatch externalRef2.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -18659,7 +18664,7 @@ func (siw *ServerInterfaceWrapper) CreateTimeOff(w http.ResponseWriter, r *http.
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef0.IdempotencyKey
+		var IdempotencyKey externalRef2.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -18740,7 +18745,7 @@ func (siw *ServerInterfaceWrapper) SetWorkingHours(w http.ResponseWriter, r *htt
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef0.IfMatch
+		var IfMatch externalRef2.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -18781,7 +18786,7 @@ func (siw *ServerInterfaceWrapper) DeletePatient(w http.ResponseWriter, r *http.
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef0.IfMatch
+		var IfMatch externalRef2.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -18836,7 +18841,7 @@ func (siw *ServerInterfaceWrapper) CreatePatient(w http.ResponseWriter, r *http.
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef0.IdempotencyKey
+		var IdempotencyKey externalRef2.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -18877,7 +18882,7 @@ func (siw *ServerInterfaceWrapper) UpdatePatient(w http.ResponseWriter, r *http.
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef0.IfMatch
+		var IfMatch externalRef2.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -19042,7 +19047,7 @@ func (siw *ServerInterfaceWrapper) BookForPatient(w http.ResponseWriter, r *http
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef0.IdempotencyKey
+		var IdempotencyKey externalRef2.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -19118,7 +19123,7 @@ func (siw *ServerInterfaceWrapper) CancelScheduledAppointment(w http.ResponseWri
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef0.IdempotencyKey
+		var IdempotencyKey externalRef2.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -19168,7 +19173,7 @@ func (siw *ServerInterfaceWrapper) CompleteAppointment(w http.ResponseWriter, r 
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef0.IdempotencyKey
+		var IdempotencyKey externalRef2.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -19218,7 +19223,7 @@ func (siw *ServerInterfaceWrapper) MarkNoShow(w http.ResponseWriter, r *http.Req
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef0.IdempotencyKey
+		var IdempotencyKey externalRef2.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -19268,7 +19273,7 @@ func (siw *ServerInterfaceWrapper) RescheduleScheduledAppointment(w http.Respons
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef0.IdempotencyKey
+		var IdempotencyKey externalRef2.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -19287,7 +19292,7 @@ func (siw *ServerInterfaceWrapper) RescheduleScheduledAppointment(w http.Respons
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef0.IfMatch
+		var IfMatch externalRef2.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -19485,7 +19490,7 @@ func (siw *ServerInterfaceWrapper) CreateSpeciality(w http.ResponseWriter, r *ht
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef0.IdempotencyKey
+		var IdempotencyKey externalRef2.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -19535,7 +19540,7 @@ func (siw *ServerInterfaceWrapper) DeleteSpeciality(w http.ResponseWriter, r *ht
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef0.IfMatch
+		var IfMatch externalRef2.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -19611,7 +19616,7 @@ func (siw *ServerInterfaceWrapper) UpdateSpeciality(w http.ResponseWriter, r *ht
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef0.IfMatch
+		var IfMatch externalRef2.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -19711,7 +19716,7 @@ func (siw *ServerInterfaceWrapper) JoinWaitlist(w http.ResponseWriter, r *http.R
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef0.IdempotencyKey
+		var IdempotencyKey externalRef2.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -19761,7 +19766,7 @@ func (siw *ServerInterfaceWrapper) LeaveWaitlist(w http.ResponseWriter, r *http.
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef0.IfMatch
+		var IfMatch externalRef2.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -19837,7 +19842,7 @@ func (siw *ServerInterfaceWrapper) AcceptOffer(w http.ResponseWriter, r *http.Re
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef0.IdempotencyKey
+		var IdempotencyKey externalRef2.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -19887,7 +19892,7 @@ func (siw *ServerInterfaceWrapper) DeclineOffer(w http.ResponseWriter, r *http.R
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef0.IdempotencyKey
+		var IdempotencyKey externalRef2.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -20253,7 +20258,7 @@ func (response ListAppointmentTypes200JSONResponse) VisitListAppointmentTypesRes
 }
 
 type ListAppointmentTypes400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListAppointmentTypes400ApplicationProblemPlusJSONResponse) VisitListAppointmentTypesResponse(w http.ResponseWriter) error {
@@ -20269,7 +20274,7 @@ func (response ListAppointmentTypes400ApplicationProblemPlusJSONResponse) VisitL
 }
 
 type ListAppointmentTypesdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -20317,7 +20322,7 @@ func (response CreateAppointmentType201JSONResponse) VisitCreateAppointmentTypeR
 }
 
 type CreateAppointmentType400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CreateAppointmentType400ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
@@ -20332,7 +20337,7 @@ func (response CreateAppointmentType400ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type CreateAppointmentType401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateAppointmentType401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateAppointmentType401ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20346,7 +20351,7 @@ func (response CreateAppointmentType401ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type CreateAppointmentType403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateAppointmentType403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateAppointmentType403ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20360,7 +20365,7 @@ func (response CreateAppointmentType403ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type CreateAppointmentType409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateAppointmentType409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateAppointmentType409ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20374,7 +20379,7 @@ func (response CreateAppointmentType409ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type CreateAppointmentType422ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateAppointmentType422ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateAppointmentType422ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20389,7 +20394,7 @@ func (response CreateAppointmentType422ApplicationProblemPlusJSONResponse) Visit
 }
 
 type CreateAppointmentTypedefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -20423,7 +20428,7 @@ func (response DeleteAppointmentType204Response) VisitDeleteAppointmentTypeRespo
 }
 
 type DeleteAppointmentType400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeleteAppointmentType400ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
@@ -20438,7 +20443,7 @@ func (response DeleteAppointmentType400ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type DeleteAppointmentType401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteAppointmentType401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteAppointmentType401ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20452,7 +20457,7 @@ func (response DeleteAppointmentType401ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type DeleteAppointmentType403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteAppointmentType403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteAppointmentType403ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20466,7 +20471,7 @@ func (response DeleteAppointmentType403ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type DeleteAppointmentType404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteAppointmentType404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteAppointmentType404ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20480,7 +20485,7 @@ func (response DeleteAppointmentType404ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type DeleteAppointmentType409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteAppointmentType409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteAppointmentType409ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20494,7 +20499,7 @@ func (response DeleteAppointmentType409ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type DeleteAppointmentType412ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteAppointmentType412ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteAppointmentType412ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20509,7 +20514,7 @@ func (response DeleteAppointmentType412ApplicationProblemPlusJSONResponse) Visit
 }
 
 type DeleteAppointmentTypedefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -20551,7 +20556,7 @@ func (response GetAppointmentType200JSONResponse) VisitGetAppointmentTypeRespons
 }
 
 type GetAppointmentType400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetAppointmentType400ApplicationProblemPlusJSONResponse) VisitGetAppointmentTypeResponse(w http.ResponseWriter) error {
@@ -20566,7 +20571,7 @@ func (response GetAppointmentType400ApplicationProblemPlusJSONResponse) VisitGet
 	return err
 }
 
-type GetAppointmentType404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetAppointmentType404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetAppointmentType404ApplicationProblemPlusJSONResponse) VisitGetAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20581,7 +20586,7 @@ func (response GetAppointmentType404ApplicationProblemPlusJSONResponse) VisitGet
 }
 
 type GetAppointmentTypedefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -20625,7 +20630,7 @@ func (response UpdateAppointmentType200JSONResponse) VisitUpdateAppointmentTypeR
 }
 
 type UpdateAppointmentType400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateAppointmentType400ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
@@ -20640,7 +20645,7 @@ func (response UpdateAppointmentType400ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type UpdateAppointmentType401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type UpdateAppointmentType401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response UpdateAppointmentType401ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20654,7 +20659,7 @@ func (response UpdateAppointmentType401ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type UpdateAppointmentType403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type UpdateAppointmentType403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response UpdateAppointmentType403ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20668,7 +20673,7 @@ func (response UpdateAppointmentType403ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type UpdateAppointmentType404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type UpdateAppointmentType404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response UpdateAppointmentType404ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20682,7 +20687,7 @@ func (response UpdateAppointmentType404ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type UpdateAppointmentType409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type UpdateAppointmentType409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response UpdateAppointmentType409ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20696,7 +20701,7 @@ func (response UpdateAppointmentType409ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type UpdateAppointmentType412ApplicationProblemPlusJSONResponse externalRef0.Problem
+type UpdateAppointmentType412ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response UpdateAppointmentType412ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20711,7 +20716,7 @@ func (response UpdateAppointmentType412ApplicationProblemPlusJSONResponse) Visit
 }
 
 type UpdateAppointmentTypedefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -20760,7 +20765,7 @@ func (response ListAppointments200JSONResponse) VisitListAppointmentsResponse(w 
 }
 
 type ListAppointments400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListAppointments400ApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
@@ -20775,7 +20780,7 @@ func (response ListAppointments400ApplicationProblemPlusJSONResponse) VisitListA
 	return err
 }
 
-type ListAppointments401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ListAppointments401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ListAppointments401ApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
 
@@ -20789,7 +20794,7 @@ func (response ListAppointments401ApplicationProblemPlusJSONResponse) VisitListA
 	return err
 }
 
-type ListAppointments403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ListAppointments403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ListAppointments403ApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
 
@@ -20804,7 +20809,7 @@ func (response ListAppointments403ApplicationProblemPlusJSONResponse) VisitListA
 }
 
 type ListAppointmentsdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -20850,7 +20855,7 @@ func (response BookAppointment201JSONResponse) VisitBookAppointmentResponse(w ht
 }
 
 type BookAppointment400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response BookAppointment400ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
@@ -20865,7 +20870,7 @@ func (response BookAppointment400ApplicationProblemPlusJSONResponse) VisitBookAp
 	return err
 }
 
-type BookAppointment401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type BookAppointment401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response BookAppointment401ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
@@ -20879,7 +20884,7 @@ func (response BookAppointment401ApplicationProblemPlusJSONResponse) VisitBookAp
 	return err
 }
 
-type BookAppointment403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type BookAppointment403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response BookAppointment403ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
@@ -20893,7 +20898,7 @@ func (response BookAppointment403ApplicationProblemPlusJSONResponse) VisitBookAp
 	return err
 }
 
-type BookAppointment409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type BookAppointment409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response BookAppointment409ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
@@ -20907,7 +20912,7 @@ func (response BookAppointment409ApplicationProblemPlusJSONResponse) VisitBookAp
 	return err
 }
 
-type BookAppointment422ApplicationProblemPlusJSONResponse externalRef0.Problem
+type BookAppointment422ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response BookAppointment422ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
@@ -20922,7 +20927,7 @@ func (response BookAppointment422ApplicationProblemPlusJSONResponse) VisitBookAp
 }
 
 type BookAppointmentdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -20964,7 +20969,7 @@ func (response GetAppointment200JSONResponse) VisitGetAppointmentResponse(w http
 }
 
 type GetAppointment400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetAppointment400ApplicationProblemPlusJSONResponse) VisitGetAppointmentResponse(w http.ResponseWriter) error {
@@ -20979,7 +20984,7 @@ func (response GetAppointment400ApplicationProblemPlusJSONResponse) VisitGetAppo
 	return err
 }
 
-type GetAppointment401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetAppointment401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetAppointment401ApplicationProblemPlusJSONResponse) VisitGetAppointmentResponse(w http.ResponseWriter) error {
 
@@ -20993,7 +20998,7 @@ func (response GetAppointment401ApplicationProblemPlusJSONResponse) VisitGetAppo
 	return err
 }
 
-type GetAppointment403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetAppointment403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetAppointment403ApplicationProblemPlusJSONResponse) VisitGetAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21007,7 +21012,7 @@ func (response GetAppointment403ApplicationProblemPlusJSONResponse) VisitGetAppo
 	return err
 }
 
-type GetAppointment404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetAppointment404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetAppointment404ApplicationProblemPlusJSONResponse) VisitGetAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21022,7 +21027,7 @@ func (response GetAppointment404ApplicationProblemPlusJSONResponse) VisitGetAppo
 }
 
 type GetAppointmentdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -21066,7 +21071,7 @@ func (response CancelAppointment200JSONResponse) VisitCancelAppointmentResponse(
 }
 
 type CancelAppointment400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CancelAppointment400ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
@@ -21081,7 +21086,7 @@ func (response CancelAppointment400ApplicationProblemPlusJSONResponse) VisitCanc
 	return err
 }
 
-type CancelAppointment401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CancelAppointment401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CancelAppointment401ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21095,7 +21100,7 @@ func (response CancelAppointment401ApplicationProblemPlusJSONResponse) VisitCanc
 	return err
 }
 
-type CancelAppointment403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CancelAppointment403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CancelAppointment403ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21109,7 +21114,7 @@ func (response CancelAppointment403ApplicationProblemPlusJSONResponse) VisitCanc
 	return err
 }
 
-type CancelAppointment404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CancelAppointment404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CancelAppointment404ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21123,7 +21128,7 @@ func (response CancelAppointment404ApplicationProblemPlusJSONResponse) VisitCanc
 	return err
 }
 
-type CancelAppointment409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CancelAppointment409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CancelAppointment409ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21137,7 +21142,7 @@ func (response CancelAppointment409ApplicationProblemPlusJSONResponse) VisitCanc
 	return err
 }
 
-type CancelAppointment422ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CancelAppointment422ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CancelAppointment422ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21152,7 +21157,7 @@ func (response CancelAppointment422ApplicationProblemPlusJSONResponse) VisitCanc
 }
 
 type CancelAppointmentdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -21196,7 +21201,7 @@ func (response RescheduleAppointment200JSONResponse) VisitRescheduleAppointmentR
 }
 
 type RescheduleAppointment400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response RescheduleAppointment400ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
@@ -21211,7 +21216,7 @@ func (response RescheduleAppointment400ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type RescheduleAppointment401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type RescheduleAppointment401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response RescheduleAppointment401ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21225,7 +21230,7 @@ func (response RescheduleAppointment401ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type RescheduleAppointment403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type RescheduleAppointment403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response RescheduleAppointment403ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21239,7 +21244,7 @@ func (response RescheduleAppointment403ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type RescheduleAppointment404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type RescheduleAppointment404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response RescheduleAppointment404ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21253,7 +21258,7 @@ func (response RescheduleAppointment404ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type RescheduleAppointment409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type RescheduleAppointment409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response RescheduleAppointment409ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21267,7 +21272,7 @@ func (response RescheduleAppointment409ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type RescheduleAppointment412ApplicationProblemPlusJSONResponse externalRef0.Problem
+type RescheduleAppointment412ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response RescheduleAppointment412ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21281,7 +21286,7 @@ func (response RescheduleAppointment412ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type RescheduleAppointment422ApplicationProblemPlusJSONResponse externalRef0.Problem
+type RescheduleAppointment422ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response RescheduleAppointment422ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21296,7 +21301,7 @@ func (response RescheduleAppointment422ApplicationProblemPlusJSONResponse) Visit
 }
 
 type RescheduleAppointmentdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -21349,7 +21354,7 @@ func (response GetCalendar200TextCalendarResponse) VisitGetCalendarResponse(w ht
 }
 
 type GetCalendar400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetCalendar400ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
@@ -21364,7 +21369,7 @@ func (response GetCalendar400ApplicationProblemPlusJSONResponse) VisitGetCalenda
 	return err
 }
 
-type GetCalendar404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetCalendar404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetCalendar404ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
 
@@ -21379,7 +21384,7 @@ func (response GetCalendar404ApplicationProblemPlusJSONResponse) VisitGetCalenda
 }
 
 type GetCalendardefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -21428,7 +21433,7 @@ func (response ListClinics200JSONResponse) VisitListClinicsResponse(w http.Respo
 }
 
 type ListClinics400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListClinics400ApplicationProblemPlusJSONResponse) VisitListClinicsResponse(w http.ResponseWriter) error {
@@ -21444,7 +21449,7 @@ func (response ListClinics400ApplicationProblemPlusJSONResponse) VisitListClinic
 }
 
 type ListClinicsdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -21490,7 +21495,7 @@ func (response CreateClinic201JSONResponse) VisitCreateClinicResponse(w http.Res
 }
 
 type CreateClinic400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CreateClinic400ApplicationProblemPlusJSONResponse) VisitCreateClinicResponse(w http.ResponseWriter) error {
@@ -21505,7 +21510,7 @@ func (response CreateClinic400ApplicationProblemPlusJSONResponse) VisitCreateCli
 	return err
 }
 
-type CreateClinic401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateClinic401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateClinic401ApplicationProblemPlusJSONResponse) VisitCreateClinicResponse(w http.ResponseWriter) error {
 
@@ -21519,7 +21524,7 @@ func (response CreateClinic401ApplicationProblemPlusJSONResponse) VisitCreateCli
 	return err
 }
 
-type CreateClinic403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateClinic403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateClinic403ApplicationProblemPlusJSONResponse) VisitCreateClinicResponse(w http.ResponseWriter) error {
 
@@ -21533,7 +21538,7 @@ func (response CreateClinic403ApplicationProblemPlusJSONResponse) VisitCreateCli
 	return err
 }
 
-type CreateClinic409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateClinic409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateClinic409ApplicationProblemPlusJSONResponse) VisitCreateClinicResponse(w http.ResponseWriter) error {
 
@@ -21547,7 +21552,7 @@ func (response CreateClinic409ApplicationProblemPlusJSONResponse) VisitCreateCli
 	return err
 }
 
-type CreateClinic422ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateClinic422ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateClinic422ApplicationProblemPlusJSONResponse) VisitCreateClinicResponse(w http.ResponseWriter) error {
 
@@ -21562,7 +21567,7 @@ func (response CreateClinic422ApplicationProblemPlusJSONResponse) VisitCreateCli
 }
 
 type CreateClinicdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -21596,7 +21601,7 @@ func (response DeleteClinic204Response) VisitDeleteClinicResponse(w http.Respons
 }
 
 type DeleteClinic400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeleteClinic400ApplicationProblemPlusJSONResponse) VisitDeleteClinicResponse(w http.ResponseWriter) error {
@@ -21611,7 +21616,7 @@ func (response DeleteClinic400ApplicationProblemPlusJSONResponse) VisitDeleteCli
 	return err
 }
 
-type DeleteClinic401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteClinic401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteClinic401ApplicationProblemPlusJSONResponse) VisitDeleteClinicResponse(w http.ResponseWriter) error {
 
@@ -21625,7 +21630,7 @@ func (response DeleteClinic401ApplicationProblemPlusJSONResponse) VisitDeleteCli
 	return err
 }
 
-type DeleteClinic403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteClinic403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteClinic403ApplicationProblemPlusJSONResponse) VisitDeleteClinicResponse(w http.ResponseWriter) error {
 
@@ -21639,7 +21644,7 @@ func (response DeleteClinic403ApplicationProblemPlusJSONResponse) VisitDeleteCli
 	return err
 }
 
-type DeleteClinic404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteClinic404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteClinic404ApplicationProblemPlusJSONResponse) VisitDeleteClinicResponse(w http.ResponseWriter) error {
 
@@ -21653,7 +21658,7 @@ func (response DeleteClinic404ApplicationProblemPlusJSONResponse) VisitDeleteCli
 	return err
 }
 
-type DeleteClinic409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteClinic409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteClinic409ApplicationProblemPlusJSONResponse) VisitDeleteClinicResponse(w http.ResponseWriter) error {
 
@@ -21667,7 +21672,7 @@ func (response DeleteClinic409ApplicationProblemPlusJSONResponse) VisitDeleteCli
 	return err
 }
 
-type DeleteClinic412ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteClinic412ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteClinic412ApplicationProblemPlusJSONResponse) VisitDeleteClinicResponse(w http.ResponseWriter) error {
 
@@ -21682,7 +21687,7 @@ func (response DeleteClinic412ApplicationProblemPlusJSONResponse) VisitDeleteCli
 }
 
 type DeleteClinicdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -21724,7 +21729,7 @@ func (response GetClinic200JSONResponse) VisitGetClinicResponse(w http.ResponseW
 }
 
 type GetClinic400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetClinic400ApplicationProblemPlusJSONResponse) VisitGetClinicResponse(w http.ResponseWriter) error {
@@ -21739,7 +21744,7 @@ func (response GetClinic400ApplicationProblemPlusJSONResponse) VisitGetClinicRes
 	return err
 }
 
-type GetClinic404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetClinic404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetClinic404ApplicationProblemPlusJSONResponse) VisitGetClinicResponse(w http.ResponseWriter) error {
 
@@ -21754,7 +21759,7 @@ func (response GetClinic404ApplicationProblemPlusJSONResponse) VisitGetClinicRes
 }
 
 type GetClinicdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -21798,7 +21803,7 @@ func (response UpdateClinic200JSONResponse) VisitUpdateClinicResponse(w http.Res
 }
 
 type UpdateClinic400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateClinic400ApplicationProblemPlusJSONResponse) VisitUpdateClinicResponse(w http.ResponseWriter) error {
@@ -21813,7 +21818,7 @@ func (response UpdateClinic400ApplicationProblemPlusJSONResponse) VisitUpdateCli
 	return err
 }
 
-type UpdateClinic401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type UpdateClinic401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response UpdateClinic401ApplicationProblemPlusJSONResponse) VisitUpdateClinicResponse(w http.ResponseWriter) error {
 
@@ -21827,7 +21832,7 @@ func (response UpdateClinic401ApplicationProblemPlusJSONResponse) VisitUpdateCli
 	return err
 }
 
-type UpdateClinic403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type UpdateClinic403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response UpdateClinic403ApplicationProblemPlusJSONResponse) VisitUpdateClinicResponse(w http.ResponseWriter) error {
 
@@ -21841,7 +21846,7 @@ func (response UpdateClinic403ApplicationProblemPlusJSONResponse) VisitUpdateCli
 	return err
 }
 
-type UpdateClinic404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type UpdateClinic404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response UpdateClinic404ApplicationProblemPlusJSONResponse) VisitUpdateClinicResponse(w http.ResponseWriter) error {
 
@@ -21855,7 +21860,7 @@ func (response UpdateClinic404ApplicationProblemPlusJSONResponse) VisitUpdateCli
 	return err
 }
 
-type UpdateClinic409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type UpdateClinic409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response UpdateClinic409ApplicationProblemPlusJSONResponse) VisitUpdateClinicResponse(w http.ResponseWriter) error {
 
@@ -21869,7 +21874,7 @@ func (response UpdateClinic409ApplicationProblemPlusJSONResponse) VisitUpdateCli
 	return err
 }
 
-type UpdateClinic412ApplicationProblemPlusJSONResponse externalRef0.Problem
+type UpdateClinic412ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response UpdateClinic412ApplicationProblemPlusJSONResponse) VisitUpdateClinicResponse(w http.ResponseWriter) error {
 
@@ -21884,7 +21889,7 @@ func (response UpdateClinic412ApplicationProblemPlusJSONResponse) VisitUpdateCli
 }
 
 type UpdateClinicdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -21933,7 +21938,7 @@ func (response ListDoctors200JSONResponse) VisitListDoctorsResponse(w http.Respo
 }
 
 type ListDoctors400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListDoctors400ApplicationProblemPlusJSONResponse) VisitListDoctorsResponse(w http.ResponseWriter) error {
@@ -21949,7 +21954,7 @@ func (response ListDoctors400ApplicationProblemPlusJSONResponse) VisitListDoctor
 }
 
 type ListDoctorsdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -21991,7 +21996,7 @@ func (response GetDoctor200JSONResponse) VisitGetDoctorResponse(w http.ResponseW
 }
 
 type GetDoctor400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetDoctor400ApplicationProblemPlusJSONResponse) VisitGetDoctorResponse(w http.ResponseWriter) error {
@@ -22006,7 +22011,7 @@ func (response GetDoctor400ApplicationProblemPlusJSONResponse) VisitGetDoctorRes
 	return err
 }
 
-type GetDoctor404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetDoctor404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetDoctor404ApplicationProblemPlusJSONResponse) VisitGetDoctorResponse(w http.ResponseWriter) error {
 
@@ -22021,7 +22026,7 @@ func (response GetDoctor404ApplicationProblemPlusJSONResponse) VisitGetDoctorRes
 }
 
 type GetDoctordefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -22071,7 +22076,7 @@ func (response CreateHold201JSONResponse) VisitCreateHoldResponse(w http.Respons
 }
 
 type CreateHold400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CreateHold400ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
@@ -22086,7 +22091,7 @@ func (response CreateHold400ApplicationProblemPlusJSONResponse) VisitCreateHoldR
 	return err
 }
 
-type CreateHold401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateHold401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateHold401ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
@@ -22100,7 +22105,7 @@ func (response CreateHold401ApplicationProblemPlusJSONResponse) VisitCreateHoldR
 	return err
 }
 
-type CreateHold403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateHold403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateHold403ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
@@ -22114,7 +22119,7 @@ func (response CreateHold403ApplicationProblemPlusJSONResponse) VisitCreateHoldR
 	return err
 }
 
-type CreateHold409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateHold409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateHold409ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
@@ -22128,7 +22133,7 @@ func (response CreateHold409ApplicationProblemPlusJSONResponse) VisitCreateHoldR
 	return err
 }
 
-type CreateHold422ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateHold422ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateHold422ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
@@ -22143,7 +22148,7 @@ func (response CreateHold422ApplicationProblemPlusJSONResponse) VisitCreateHoldR
 }
 
 type CreateHolddefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -22176,7 +22181,7 @@ func (response DeleteHold204Response) VisitDeleteHoldResponse(w http.ResponseWri
 }
 
 type DeleteHold400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeleteHold400ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
@@ -22191,7 +22196,7 @@ func (response DeleteHold400ApplicationProblemPlusJSONResponse) VisitDeleteHoldR
 	return err
 }
 
-type DeleteHold401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteHold401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteHold401ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
 
@@ -22205,7 +22210,7 @@ func (response DeleteHold401ApplicationProblemPlusJSONResponse) VisitDeleteHoldR
 	return err
 }
 
-type DeleteHold403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteHold403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteHold403ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
 
@@ -22219,7 +22224,7 @@ func (response DeleteHold403ApplicationProblemPlusJSONResponse) VisitDeleteHoldR
 	return err
 }
 
-type DeleteHold404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteHold404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteHold404ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
 
@@ -22234,7 +22239,7 @@ func (response DeleteHold404ApplicationProblemPlusJSONResponse) VisitDeleteHoldR
 }
 
 type DeleteHolddefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -22273,7 +22278,7 @@ func (response GetHold200JSONResponse) VisitGetHoldResponse(w http.ResponseWrite
 }
 
 type GetHold400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetHold400ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
@@ -22288,7 +22293,7 @@ func (response GetHold400ApplicationProblemPlusJSONResponse) VisitGetHoldRespons
 	return err
 }
 
-type GetHold401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetHold401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetHold401ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
 
@@ -22302,7 +22307,7 @@ func (response GetHold401ApplicationProblemPlusJSONResponse) VisitGetHoldRespons
 	return err
 }
 
-type GetHold403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetHold403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetHold403ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
 
@@ -22316,7 +22321,7 @@ func (response GetHold403ApplicationProblemPlusJSONResponse) VisitGetHoldRespons
 	return err
 }
 
-type GetHold404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetHold404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetHold404ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
 
@@ -22331,7 +22336,7 @@ func (response GetHold404ApplicationProblemPlusJSONResponse) VisitGetHoldRespons
 }
 
 type GetHolddefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -22380,7 +22385,7 @@ func (response ListAuditRecords200JSONResponse) VisitListAuditRecordsResponse(w 
 }
 
 type ListAuditRecords400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListAuditRecords400ApplicationProblemPlusJSONResponse) VisitListAuditRecordsResponse(w http.ResponseWriter) error {
@@ -22395,7 +22400,7 @@ func (response ListAuditRecords400ApplicationProblemPlusJSONResponse) VisitListA
 	return err
 }
 
-type ListAuditRecords401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ListAuditRecords401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ListAuditRecords401ApplicationProblemPlusJSONResponse) VisitListAuditRecordsResponse(w http.ResponseWriter) error {
 
@@ -22409,7 +22414,7 @@ func (response ListAuditRecords401ApplicationProblemPlusJSONResponse) VisitListA
 	return err
 }
 
-type ListAuditRecords403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ListAuditRecords403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ListAuditRecords403ApplicationProblemPlusJSONResponse) VisitListAuditRecordsResponse(w http.ResponseWriter) error {
 
@@ -22424,7 +22429,7 @@ func (response ListAuditRecords403ApplicationProblemPlusJSONResponse) VisitListA
 }
 
 type ListAuditRecordsdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -22456,7 +22461,7 @@ func (response DeleteCalendarFeed204Response) VisitDeleteCalendarFeedResponse(w 
 }
 
 type DeleteCalendarFeed401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeleteCalendarFeed401ApplicationProblemPlusJSONResponse) VisitDeleteCalendarFeedResponse(w http.ResponseWriter) error {
@@ -22471,7 +22476,7 @@ func (response DeleteCalendarFeed401ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteCalendarFeed403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteCalendarFeed403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteCalendarFeed403ApplicationProblemPlusJSONResponse) VisitDeleteCalendarFeedResponse(w http.ResponseWriter) error {
 
@@ -22485,7 +22490,7 @@ func (response DeleteCalendarFeed403ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteCalendarFeed404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteCalendarFeed404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteCalendarFeed404ApplicationProblemPlusJSONResponse) VisitDeleteCalendarFeedResponse(w http.ResponseWriter) error {
 
@@ -22500,7 +22505,7 @@ func (response DeleteCalendarFeed404ApplicationProblemPlusJSONResponse) VisitDel
 }
 
 type DeleteCalendarFeeddefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -22538,7 +22543,7 @@ func (response GetCalendarFeed200JSONResponse) VisitGetCalendarFeedResponse(w ht
 }
 
 type GetCalendarFeed401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetCalendarFeed401ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
@@ -22553,7 +22558,7 @@ func (response GetCalendarFeed401ApplicationProblemPlusJSONResponse) VisitGetCal
 	return err
 }
 
-type GetCalendarFeed403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetCalendarFeed403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetCalendarFeed403ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
 
@@ -22567,7 +22572,7 @@ func (response GetCalendarFeed403ApplicationProblemPlusJSONResponse) VisitGetCal
 	return err
 }
 
-type GetCalendarFeed404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetCalendarFeed404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetCalendarFeed404ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
 
@@ -22582,7 +22587,7 @@ func (response GetCalendarFeed404ApplicationProblemPlusJSONResponse) VisitGetCal
 }
 
 type GetCalendarFeeddefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -22621,7 +22626,7 @@ func (response CreateCalendarFeed201JSONResponse) VisitCreateCalendarFeedRespons
 }
 
 type CreateCalendarFeed401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CreateCalendarFeed401ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
@@ -22636,7 +22641,7 @@ func (response CreateCalendarFeed401ApplicationProblemPlusJSONResponse) VisitCre
 	return err
 }
 
-type CreateCalendarFeed403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateCalendarFeed403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateCalendarFeed403ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
 
@@ -22650,7 +22655,7 @@ func (response CreateCalendarFeed403ApplicationProblemPlusJSONResponse) VisitCre
 	return err
 }
 
-type CreateCalendarFeed409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateCalendarFeed409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateCalendarFeed409ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
 
@@ -22664,7 +22669,7 @@ func (response CreateCalendarFeed409ApplicationProblemPlusJSONResponse) VisitCre
 	return err
 }
 
-type CreateCalendarFeed422ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateCalendarFeed422ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateCalendarFeed422ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
 
@@ -22679,7 +22684,7 @@ func (response CreateCalendarFeed422ApplicationProblemPlusJSONResponse) VisitCre
 }
 
 type CreateCalendarFeeddefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -22712,7 +22717,7 @@ func (response DeleteDoctor204Response) VisitDeleteDoctorResponse(w http.Respons
 }
 
 type DeleteDoctor401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeleteDoctor401ApplicationProblemPlusJSONResponse) VisitDeleteDoctorResponse(w http.ResponseWriter) error {
@@ -22727,7 +22732,7 @@ func (response DeleteDoctor401ApplicationProblemPlusJSONResponse) VisitDeleteDoc
 	return err
 }
 
-type DeleteDoctor403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteDoctor403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteDoctor403ApplicationProblemPlusJSONResponse) VisitDeleteDoctorResponse(w http.ResponseWriter) error {
 
@@ -22741,7 +22746,7 @@ func (response DeleteDoctor403ApplicationProblemPlusJSONResponse) VisitDeleteDoc
 	return err
 }
 
-type DeleteDoctor404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteDoctor404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteDoctor404ApplicationProblemPlusJSONResponse) VisitDeleteDoctorResponse(w http.ResponseWriter) error {
 
@@ -22755,7 +22760,7 @@ func (response DeleteDoctor404ApplicationProblemPlusJSONResponse) VisitDeleteDoc
 	return err
 }
 
-type DeleteDoctor412ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteDoctor412ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteDoctor412ApplicationProblemPlusJSONResponse) VisitDeleteDoctorResponse(w http.ResponseWriter) error {
 
@@ -22770,7 +22775,7 @@ func (response DeleteDoctor412ApplicationProblemPlusJSONResponse) VisitDeleteDoc
 }
 
 type DeleteDoctordefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -22811,7 +22816,7 @@ func (response GetOwnDoctor200JSONResponse) VisitGetOwnDoctorResponse(w http.Res
 }
 
 type GetOwnDoctor401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetOwnDoctor401ApplicationProblemPlusJSONResponse) VisitGetOwnDoctorResponse(w http.ResponseWriter) error {
@@ -22826,7 +22831,7 @@ func (response GetOwnDoctor401ApplicationProblemPlusJSONResponse) VisitGetOwnDoc
 	return err
 }
 
-type GetOwnDoctor403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetOwnDoctor403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetOwnDoctor403ApplicationProblemPlusJSONResponse) VisitGetOwnDoctorResponse(w http.ResponseWriter) error {
 
@@ -22840,7 +22845,7 @@ func (response GetOwnDoctor403ApplicationProblemPlusJSONResponse) VisitGetOwnDoc
 	return err
 }
 
-type GetOwnDoctor404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetOwnDoctor404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetOwnDoctor404ApplicationProblemPlusJSONResponse) VisitGetOwnDoctorResponse(w http.ResponseWriter) error {
 
@@ -22855,7 +22860,7 @@ func (response GetOwnDoctor404ApplicationProblemPlusJSONResponse) VisitGetOwnDoc
 }
 
 type GetOwnDoctordefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -22901,7 +22906,7 @@ func (response CreateDoctor201JSONResponse) VisitCreateDoctorResponse(w http.Res
 }
 
 type CreateDoctor400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CreateDoctor400ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
@@ -22916,7 +22921,7 @@ func (response CreateDoctor400ApplicationProblemPlusJSONResponse) VisitCreateDoc
 	return err
 }
 
-type CreateDoctor401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateDoctor401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateDoctor401ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
@@ -22930,7 +22935,7 @@ func (response CreateDoctor401ApplicationProblemPlusJSONResponse) VisitCreateDoc
 	return err
 }
 
-type CreateDoctor403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateDoctor403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateDoctor403ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
@@ -22944,7 +22949,7 @@ func (response CreateDoctor403ApplicationProblemPlusJSONResponse) VisitCreateDoc
 	return err
 }
 
-type CreateDoctor409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateDoctor409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateDoctor409ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
@@ -22958,7 +22963,7 @@ func (response CreateDoctor409ApplicationProblemPlusJSONResponse) VisitCreateDoc
 	return err
 }
 
-type CreateDoctor422ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateDoctor422ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateDoctor422ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
@@ -22973,7 +22978,7 @@ func (response CreateDoctor422ApplicationProblemPlusJSONResponse) VisitCreateDoc
 }
 
 type CreateDoctordefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -23016,7 +23021,7 @@ func (response UpdateDoctor200JSONResponse) VisitUpdateDoctorResponse(w http.Res
 }
 
 type UpdateDoctor400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateDoctor400ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
@@ -23031,7 +23036,7 @@ func (response UpdateDoctor400ApplicationProblemPlusJSONResponse) VisitUpdateDoc
 	return err
 }
 
-type UpdateDoctor401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type UpdateDoctor401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response UpdateDoctor401ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
@@ -23045,7 +23050,7 @@ func (response UpdateDoctor401ApplicationProblemPlusJSONResponse) VisitUpdateDoc
 	return err
 }
 
-type UpdateDoctor403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type UpdateDoctor403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response UpdateDoctor403ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
@@ -23059,7 +23064,7 @@ func (response UpdateDoctor403ApplicationProblemPlusJSONResponse) VisitUpdateDoc
 	return err
 }
 
-type UpdateDoctor404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type UpdateDoctor404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response UpdateDoctor404ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
@@ -23073,7 +23078,7 @@ func (response UpdateDoctor404ApplicationProblemPlusJSONResponse) VisitUpdateDoc
 	return err
 }
 
-type UpdateDoctor412ApplicationProblemPlusJSONResponse externalRef0.Problem
+type UpdateDoctor412ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response UpdateDoctor412ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
@@ -23088,7 +23093,7 @@ func (response UpdateDoctor412ApplicationProblemPlusJSONResponse) VisitUpdateDoc
 }
 
 type UpdateDoctordefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -23137,7 +23142,7 @@ func (response ListTimeOff200JSONResponse) VisitListTimeOffResponse(w http.Respo
 }
 
 type ListTimeOff400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListTimeOff400ApplicationProblemPlusJSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
@@ -23152,7 +23157,7 @@ func (response ListTimeOff400ApplicationProblemPlusJSONResponse) VisitListTimeOf
 	return err
 }
 
-type ListTimeOff401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ListTimeOff401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ListTimeOff401ApplicationProblemPlusJSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
 
@@ -23166,7 +23171,7 @@ func (response ListTimeOff401ApplicationProblemPlusJSONResponse) VisitListTimeOf
 	return err
 }
 
-type ListTimeOff403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ListTimeOff403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ListTimeOff403ApplicationProblemPlusJSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
 
@@ -23181,7 +23186,7 @@ func (response ListTimeOff403ApplicationProblemPlusJSONResponse) VisitListTimeOf
 }
 
 type ListTimeOffdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -23221,7 +23226,7 @@ func (response CreateTimeOff201JSONResponse) VisitCreateTimeOffResponse(w http.R
 }
 
 type CreateTimeOff400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CreateTimeOff400ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
@@ -23236,7 +23241,7 @@ func (response CreateTimeOff400ApplicationProblemPlusJSONResponse) VisitCreateTi
 	return err
 }
 
-type CreateTimeOff401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateTimeOff401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateTimeOff401ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
@@ -23250,7 +23255,7 @@ func (response CreateTimeOff401ApplicationProblemPlusJSONResponse) VisitCreateTi
 	return err
 }
 
-type CreateTimeOff403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateTimeOff403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateTimeOff403ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
@@ -23264,7 +23269,7 @@ func (response CreateTimeOff403ApplicationProblemPlusJSONResponse) VisitCreateTi
 	return err
 }
 
-type CreateTimeOff404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateTimeOff404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateTimeOff404ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
@@ -23278,7 +23283,7 @@ func (response CreateTimeOff404ApplicationProblemPlusJSONResponse) VisitCreateTi
 	return err
 }
 
-type CreateTimeOff409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateTimeOff409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateTimeOff409ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
@@ -23292,7 +23297,7 @@ func (response CreateTimeOff409ApplicationProblemPlusJSONResponse) VisitCreateTi
 	return err
 }
 
-type CreateTimeOff422ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateTimeOff422ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateTimeOff422ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
@@ -23307,7 +23312,7 @@ func (response CreateTimeOff422ApplicationProblemPlusJSONResponse) VisitCreateTi
 }
 
 type CreateTimeOffdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -23340,7 +23345,7 @@ func (response DeleteTimeOff204Response) VisitDeleteTimeOffResponse(w http.Respo
 }
 
 type DeleteTimeOff400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeleteTimeOff400ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
@@ -23355,7 +23360,7 @@ func (response DeleteTimeOff400ApplicationProblemPlusJSONResponse) VisitDeleteTi
 	return err
 }
 
-type DeleteTimeOff401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteTimeOff401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteTimeOff401ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
 
@@ -23369,7 +23374,7 @@ func (response DeleteTimeOff401ApplicationProblemPlusJSONResponse) VisitDeleteTi
 	return err
 }
 
-type DeleteTimeOff403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteTimeOff403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteTimeOff403ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
 
@@ -23383,7 +23388,7 @@ func (response DeleteTimeOff403ApplicationProblemPlusJSONResponse) VisitDeleteTi
 	return err
 }
 
-type DeleteTimeOff404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteTimeOff404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteTimeOff404ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
 
@@ -23398,7 +23403,7 @@ func (response DeleteTimeOff404ApplicationProblemPlusJSONResponse) VisitDeleteTi
 }
 
 type DeleteTimeOffdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -23439,7 +23444,7 @@ func (response GetWorkingHours200JSONResponse) VisitGetWorkingHoursResponse(w ht
 }
 
 type GetWorkingHours401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetWorkingHours401ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
@@ -23454,7 +23459,7 @@ func (response GetWorkingHours401ApplicationProblemPlusJSONResponse) VisitGetWor
 	return err
 }
 
-type GetWorkingHours403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetWorkingHours403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetWorkingHours403ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
 
@@ -23468,7 +23473,7 @@ func (response GetWorkingHours403ApplicationProblemPlusJSONResponse) VisitGetWor
 	return err
 }
 
-type GetWorkingHours404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetWorkingHours404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetWorkingHours404ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
 
@@ -23483,7 +23488,7 @@ func (response GetWorkingHours404ApplicationProblemPlusJSONResponse) VisitGetWor
 }
 
 type GetWorkingHoursdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -23526,7 +23531,7 @@ func (response SetWorkingHours200JSONResponse) VisitSetWorkingHoursResponse(w ht
 }
 
 type SetWorkingHours400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response SetWorkingHours400ApplicationProblemPlusJSONResponse) VisitSetWorkingHoursResponse(w http.ResponseWriter) error {
@@ -23541,7 +23546,7 @@ func (response SetWorkingHours400ApplicationProblemPlusJSONResponse) VisitSetWor
 	return err
 }
 
-type SetWorkingHours401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type SetWorkingHours401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response SetWorkingHours401ApplicationProblemPlusJSONResponse) VisitSetWorkingHoursResponse(w http.ResponseWriter) error {
 
@@ -23555,7 +23560,7 @@ func (response SetWorkingHours401ApplicationProblemPlusJSONResponse) VisitSetWor
 	return err
 }
 
-type SetWorkingHours403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type SetWorkingHours403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response SetWorkingHours403ApplicationProblemPlusJSONResponse) VisitSetWorkingHoursResponse(w http.ResponseWriter) error {
 
@@ -23569,7 +23574,7 @@ func (response SetWorkingHours403ApplicationProblemPlusJSONResponse) VisitSetWor
 	return err
 }
 
-type SetWorkingHours404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type SetWorkingHours404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response SetWorkingHours404ApplicationProblemPlusJSONResponse) VisitSetWorkingHoursResponse(w http.ResponseWriter) error {
 
@@ -23583,7 +23588,7 @@ func (response SetWorkingHours404ApplicationProblemPlusJSONResponse) VisitSetWor
 	return err
 }
 
-type SetWorkingHours412ApplicationProblemPlusJSONResponse externalRef0.Problem
+type SetWorkingHours412ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response SetWorkingHours412ApplicationProblemPlusJSONResponse) VisitSetWorkingHoursResponse(w http.ResponseWriter) error {
 
@@ -23598,7 +23603,7 @@ func (response SetWorkingHours412ApplicationProblemPlusJSONResponse) VisitSetWor
 }
 
 type SetWorkingHoursdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -23631,7 +23636,7 @@ func (response DeletePatient204Response) VisitDeletePatientResponse(w http.Respo
 }
 
 type DeletePatient401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeletePatient401ApplicationProblemPlusJSONResponse) VisitDeletePatientResponse(w http.ResponseWriter) error {
@@ -23646,7 +23651,7 @@ func (response DeletePatient401ApplicationProblemPlusJSONResponse) VisitDeletePa
 	return err
 }
 
-type DeletePatient403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeletePatient403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeletePatient403ApplicationProblemPlusJSONResponse) VisitDeletePatientResponse(w http.ResponseWriter) error {
 
@@ -23660,7 +23665,7 @@ func (response DeletePatient403ApplicationProblemPlusJSONResponse) VisitDeletePa
 	return err
 }
 
-type DeletePatient404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeletePatient404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeletePatient404ApplicationProblemPlusJSONResponse) VisitDeletePatientResponse(w http.ResponseWriter) error {
 
@@ -23674,7 +23679,7 @@ func (response DeletePatient404ApplicationProblemPlusJSONResponse) VisitDeletePa
 	return err
 }
 
-type DeletePatient412ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeletePatient412ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeletePatient412ApplicationProblemPlusJSONResponse) VisitDeletePatientResponse(w http.ResponseWriter) error {
 
@@ -23689,7 +23694,7 @@ func (response DeletePatient412ApplicationProblemPlusJSONResponse) VisitDeletePa
 }
 
 type DeletePatientdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -23730,7 +23735,7 @@ func (response GetOwnPatient200JSONResponse) VisitGetOwnPatientResponse(w http.R
 }
 
 type GetOwnPatient401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetOwnPatient401ApplicationProblemPlusJSONResponse) VisitGetOwnPatientResponse(w http.ResponseWriter) error {
@@ -23745,7 +23750,7 @@ func (response GetOwnPatient401ApplicationProblemPlusJSONResponse) VisitGetOwnPa
 	return err
 }
 
-type GetOwnPatient403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetOwnPatient403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetOwnPatient403ApplicationProblemPlusJSONResponse) VisitGetOwnPatientResponse(w http.ResponseWriter) error {
 
@@ -23759,7 +23764,7 @@ func (response GetOwnPatient403ApplicationProblemPlusJSONResponse) VisitGetOwnPa
 	return err
 }
 
-type GetOwnPatient404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetOwnPatient404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetOwnPatient404ApplicationProblemPlusJSONResponse) VisitGetOwnPatientResponse(w http.ResponseWriter) error {
 
@@ -23774,7 +23779,7 @@ func (response GetOwnPatient404ApplicationProblemPlusJSONResponse) VisitGetOwnPa
 }
 
 type GetOwnPatientdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -23820,7 +23825,7 @@ func (response CreatePatient201JSONResponse) VisitCreatePatientResponse(w http.R
 }
 
 type CreatePatient400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CreatePatient400ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
@@ -23835,7 +23840,7 @@ func (response CreatePatient400ApplicationProblemPlusJSONResponse) VisitCreatePa
 	return err
 }
 
-type CreatePatient401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreatePatient401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreatePatient401ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
@@ -23849,7 +23854,7 @@ func (response CreatePatient401ApplicationProblemPlusJSONResponse) VisitCreatePa
 	return err
 }
 
-type CreatePatient403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreatePatient403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreatePatient403ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
@@ -23863,7 +23868,7 @@ func (response CreatePatient403ApplicationProblemPlusJSONResponse) VisitCreatePa
 	return err
 }
 
-type CreatePatient409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreatePatient409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreatePatient409ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
@@ -23877,7 +23882,7 @@ func (response CreatePatient409ApplicationProblemPlusJSONResponse) VisitCreatePa
 	return err
 }
 
-type CreatePatient422ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreatePatient422ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreatePatient422ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
@@ -23892,7 +23897,7 @@ func (response CreatePatient422ApplicationProblemPlusJSONResponse) VisitCreatePa
 }
 
 type CreatePatientdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -23935,7 +23940,7 @@ func (response UpdatePatient200JSONResponse) VisitUpdatePatientResponse(w http.R
 }
 
 type UpdatePatient400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response UpdatePatient400ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
@@ -23950,7 +23955,7 @@ func (response UpdatePatient400ApplicationProblemPlusJSONResponse) VisitUpdatePa
 	return err
 }
 
-type UpdatePatient401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type UpdatePatient401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response UpdatePatient401ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
@@ -23964,7 +23969,7 @@ func (response UpdatePatient401ApplicationProblemPlusJSONResponse) VisitUpdatePa
 	return err
 }
 
-type UpdatePatient403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type UpdatePatient403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response UpdatePatient403ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
@@ -23978,7 +23983,7 @@ func (response UpdatePatient403ApplicationProblemPlusJSONResponse) VisitUpdatePa
 	return err
 }
 
-type UpdatePatient404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type UpdatePatient404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response UpdatePatient404ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
@@ -23992,7 +23997,7 @@ func (response UpdatePatient404ApplicationProblemPlusJSONResponse) VisitUpdatePa
 	return err
 }
 
-type UpdatePatient412ApplicationProblemPlusJSONResponse externalRef0.Problem
+type UpdatePatient412ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response UpdatePatient412ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
@@ -24007,7 +24012,7 @@ func (response UpdatePatient412ApplicationProblemPlusJSONResponse) VisitUpdatePa
 }
 
 type UpdatePatientdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -24049,7 +24054,7 @@ func (response GetPatient200JSONResponse) VisitGetPatientResponse(w http.Respons
 }
 
 type GetPatient400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetPatient400ApplicationProblemPlusJSONResponse) VisitGetPatientResponse(w http.ResponseWriter) error {
@@ -24064,7 +24069,7 @@ func (response GetPatient400ApplicationProblemPlusJSONResponse) VisitGetPatientR
 	return err
 }
 
-type GetPatient401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetPatient401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetPatient401ApplicationProblemPlusJSONResponse) VisitGetPatientResponse(w http.ResponseWriter) error {
 
@@ -24078,7 +24083,7 @@ func (response GetPatient401ApplicationProblemPlusJSONResponse) VisitGetPatientR
 	return err
 }
 
-type GetPatient403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetPatient403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetPatient403ApplicationProblemPlusJSONResponse) VisitGetPatientResponse(w http.ResponseWriter) error {
 
@@ -24092,7 +24097,7 @@ func (response GetPatient403ApplicationProblemPlusJSONResponse) VisitGetPatientR
 	return err
 }
 
-type GetPatient404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetPatient404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetPatient404ApplicationProblemPlusJSONResponse) VisitGetPatientResponse(w http.ResponseWriter) error {
 
@@ -24107,7 +24112,7 @@ func (response GetPatient404ApplicationProblemPlusJSONResponse) VisitGetPatientR
 }
 
 type GetPatientdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -24156,7 +24161,7 @@ func (response ListSchedule200JSONResponse) VisitListScheduleResponse(w http.Res
 }
 
 type ListSchedule400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListSchedule400ApplicationProblemPlusJSONResponse) VisitListScheduleResponse(w http.ResponseWriter) error {
@@ -24171,7 +24176,7 @@ func (response ListSchedule400ApplicationProblemPlusJSONResponse) VisitListSched
 	return err
 }
 
-type ListSchedule401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ListSchedule401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ListSchedule401ApplicationProblemPlusJSONResponse) VisitListScheduleResponse(w http.ResponseWriter) error {
 
@@ -24185,7 +24190,7 @@ func (response ListSchedule401ApplicationProblemPlusJSONResponse) VisitListSched
 	return err
 }
 
-type ListSchedule403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ListSchedule403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ListSchedule403ApplicationProblemPlusJSONResponse) VisitListScheduleResponse(w http.ResponseWriter) error {
 
@@ -24200,7 +24205,7 @@ func (response ListSchedule403ApplicationProblemPlusJSONResponse) VisitListSched
 }
 
 type ListScheduledefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -24246,7 +24251,7 @@ func (response BookForPatient201JSONResponse) VisitBookForPatientResponse(w http
 }
 
 type BookForPatient400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response BookForPatient400ApplicationProblemPlusJSONResponse) VisitBookForPatientResponse(w http.ResponseWriter) error {
@@ -24261,7 +24266,7 @@ func (response BookForPatient400ApplicationProblemPlusJSONResponse) VisitBookFor
 	return err
 }
 
-type BookForPatient401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type BookForPatient401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response BookForPatient401ApplicationProblemPlusJSONResponse) VisitBookForPatientResponse(w http.ResponseWriter) error {
 
@@ -24275,7 +24280,7 @@ func (response BookForPatient401ApplicationProblemPlusJSONResponse) VisitBookFor
 	return err
 }
 
-type BookForPatient403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type BookForPatient403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response BookForPatient403ApplicationProblemPlusJSONResponse) VisitBookForPatientResponse(w http.ResponseWriter) error {
 
@@ -24289,7 +24294,7 @@ func (response BookForPatient403ApplicationProblemPlusJSONResponse) VisitBookFor
 	return err
 }
 
-type BookForPatient404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type BookForPatient404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response BookForPatient404ApplicationProblemPlusJSONResponse) VisitBookForPatientResponse(w http.ResponseWriter) error {
 
@@ -24303,7 +24308,7 @@ func (response BookForPatient404ApplicationProblemPlusJSONResponse) VisitBookFor
 	return err
 }
 
-type BookForPatient409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type BookForPatient409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response BookForPatient409ApplicationProblemPlusJSONResponse) VisitBookForPatientResponse(w http.ResponseWriter) error {
 
@@ -24317,7 +24322,7 @@ func (response BookForPatient409ApplicationProblemPlusJSONResponse) VisitBookFor
 	return err
 }
 
-type BookForPatient422ApplicationProblemPlusJSONResponse externalRef0.Problem
+type BookForPatient422ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response BookForPatient422ApplicationProblemPlusJSONResponse) VisitBookForPatientResponse(w http.ResponseWriter) error {
 
@@ -24332,7 +24337,7 @@ func (response BookForPatient422ApplicationProblemPlusJSONResponse) VisitBookFor
 }
 
 type BookForPatientdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -24374,7 +24379,7 @@ func (response GetScheduledAppointment200JSONResponse) VisitGetScheduledAppointm
 }
 
 type GetScheduledAppointment400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetScheduledAppointment400ApplicationProblemPlusJSONResponse) VisitGetScheduledAppointmentResponse(w http.ResponseWriter) error {
@@ -24389,7 +24394,7 @@ func (response GetScheduledAppointment400ApplicationProblemPlusJSONResponse) Vis
 	return err
 }
 
-type GetScheduledAppointment401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetScheduledAppointment401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetScheduledAppointment401ApplicationProblemPlusJSONResponse) VisitGetScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24403,7 +24408,7 @@ func (response GetScheduledAppointment401ApplicationProblemPlusJSONResponse) Vis
 	return err
 }
 
-type GetScheduledAppointment403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetScheduledAppointment403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetScheduledAppointment403ApplicationProblemPlusJSONResponse) VisitGetScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24417,7 +24422,7 @@ func (response GetScheduledAppointment403ApplicationProblemPlusJSONResponse) Vis
 	return err
 }
 
-type GetScheduledAppointment404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetScheduledAppointment404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetScheduledAppointment404ApplicationProblemPlusJSONResponse) VisitGetScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24432,7 +24437,7 @@ func (response GetScheduledAppointment404ApplicationProblemPlusJSONResponse) Vis
 }
 
 type GetScheduledAppointmentdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -24476,7 +24481,7 @@ func (response CancelScheduledAppointment200JSONResponse) VisitCancelScheduledAp
 }
 
 type CancelScheduledAppointment400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CancelScheduledAppointment400ApplicationProblemPlusJSONResponse) VisitCancelScheduledAppointmentResponse(w http.ResponseWriter) error {
@@ -24491,7 +24496,7 @@ func (response CancelScheduledAppointment400ApplicationProblemPlusJSONResponse) 
 	return err
 }
 
-type CancelScheduledAppointment401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CancelScheduledAppointment401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CancelScheduledAppointment401ApplicationProblemPlusJSONResponse) VisitCancelScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24505,7 +24510,7 @@ func (response CancelScheduledAppointment401ApplicationProblemPlusJSONResponse) 
 	return err
 }
 
-type CancelScheduledAppointment403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CancelScheduledAppointment403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CancelScheduledAppointment403ApplicationProblemPlusJSONResponse) VisitCancelScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24519,7 +24524,7 @@ func (response CancelScheduledAppointment403ApplicationProblemPlusJSONResponse) 
 	return err
 }
 
-type CancelScheduledAppointment404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CancelScheduledAppointment404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CancelScheduledAppointment404ApplicationProblemPlusJSONResponse) VisitCancelScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24533,7 +24538,7 @@ func (response CancelScheduledAppointment404ApplicationProblemPlusJSONResponse) 
 	return err
 }
 
-type CancelScheduledAppointment409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CancelScheduledAppointment409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CancelScheduledAppointment409ApplicationProblemPlusJSONResponse) VisitCancelScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24547,7 +24552,7 @@ func (response CancelScheduledAppointment409ApplicationProblemPlusJSONResponse) 
 	return err
 }
 
-type CancelScheduledAppointment422ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CancelScheduledAppointment422ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CancelScheduledAppointment422ApplicationProblemPlusJSONResponse) VisitCancelScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24562,7 +24567,7 @@ func (response CancelScheduledAppointment422ApplicationProblemPlusJSONResponse) 
 }
 
 type CancelScheduledAppointmentdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -24605,7 +24610,7 @@ func (response CompleteAppointment200JSONResponse) VisitCompleteAppointmentRespo
 }
 
 type CompleteAppointment400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CompleteAppointment400ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
@@ -24620,7 +24625,7 @@ func (response CompleteAppointment400ApplicationProblemPlusJSONResponse) VisitCo
 	return err
 }
 
-type CompleteAppointment401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CompleteAppointment401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CompleteAppointment401ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24634,7 +24639,7 @@ func (response CompleteAppointment401ApplicationProblemPlusJSONResponse) VisitCo
 	return err
 }
 
-type CompleteAppointment403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CompleteAppointment403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CompleteAppointment403ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24648,7 +24653,7 @@ func (response CompleteAppointment403ApplicationProblemPlusJSONResponse) VisitCo
 	return err
 }
 
-type CompleteAppointment404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CompleteAppointment404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CompleteAppointment404ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24662,7 +24667,7 @@ func (response CompleteAppointment404ApplicationProblemPlusJSONResponse) VisitCo
 	return err
 }
 
-type CompleteAppointment409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CompleteAppointment409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CompleteAppointment409ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24676,7 +24681,7 @@ func (response CompleteAppointment409ApplicationProblemPlusJSONResponse) VisitCo
 	return err
 }
 
-type CompleteAppointment422ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CompleteAppointment422ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CompleteAppointment422ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24691,7 +24696,7 @@ func (response CompleteAppointment422ApplicationProblemPlusJSONResponse) VisitCo
 }
 
 type CompleteAppointmentdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -24734,7 +24739,7 @@ func (response MarkNoShow200JSONResponse) VisitMarkNoShowResponse(w http.Respons
 }
 
 type MarkNoShow400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response MarkNoShow400ApplicationProblemPlusJSONResponse) VisitMarkNoShowResponse(w http.ResponseWriter) error {
@@ -24749,7 +24754,7 @@ func (response MarkNoShow400ApplicationProblemPlusJSONResponse) VisitMarkNoShowR
 	return err
 }
 
-type MarkNoShow401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type MarkNoShow401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response MarkNoShow401ApplicationProblemPlusJSONResponse) VisitMarkNoShowResponse(w http.ResponseWriter) error {
 
@@ -24763,7 +24768,7 @@ func (response MarkNoShow401ApplicationProblemPlusJSONResponse) VisitMarkNoShowR
 	return err
 }
 
-type MarkNoShow403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type MarkNoShow403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response MarkNoShow403ApplicationProblemPlusJSONResponse) VisitMarkNoShowResponse(w http.ResponseWriter) error {
 
@@ -24777,7 +24782,7 @@ func (response MarkNoShow403ApplicationProblemPlusJSONResponse) VisitMarkNoShowR
 	return err
 }
 
-type MarkNoShow404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type MarkNoShow404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response MarkNoShow404ApplicationProblemPlusJSONResponse) VisitMarkNoShowResponse(w http.ResponseWriter) error {
 
@@ -24791,7 +24796,7 @@ func (response MarkNoShow404ApplicationProblemPlusJSONResponse) VisitMarkNoShowR
 	return err
 }
 
-type MarkNoShow409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type MarkNoShow409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response MarkNoShow409ApplicationProblemPlusJSONResponse) VisitMarkNoShowResponse(w http.ResponseWriter) error {
 
@@ -24805,7 +24810,7 @@ func (response MarkNoShow409ApplicationProblemPlusJSONResponse) VisitMarkNoShowR
 	return err
 }
 
-type MarkNoShow422ApplicationProblemPlusJSONResponse externalRef0.Problem
+type MarkNoShow422ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response MarkNoShow422ApplicationProblemPlusJSONResponse) VisitMarkNoShowResponse(w http.ResponseWriter) error {
 
@@ -24820,7 +24825,7 @@ func (response MarkNoShow422ApplicationProblemPlusJSONResponse) VisitMarkNoShowR
 }
 
 type MarkNoShowdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -24864,7 +24869,7 @@ func (response RescheduleScheduledAppointment200JSONResponse) VisitRescheduleSch
 }
 
 type RescheduleScheduledAppointment400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response RescheduleScheduledAppointment400ApplicationProblemPlusJSONResponse) VisitRescheduleScheduledAppointmentResponse(w http.ResponseWriter) error {
@@ -24879,7 +24884,7 @@ func (response RescheduleScheduledAppointment400ApplicationProblemPlusJSONRespon
 	return err
 }
 
-type RescheduleScheduledAppointment401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type RescheduleScheduledAppointment401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response RescheduleScheduledAppointment401ApplicationProblemPlusJSONResponse) VisitRescheduleScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24893,7 +24898,7 @@ func (response RescheduleScheduledAppointment401ApplicationProblemPlusJSONRespon
 	return err
 }
 
-type RescheduleScheduledAppointment403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type RescheduleScheduledAppointment403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response RescheduleScheduledAppointment403ApplicationProblemPlusJSONResponse) VisitRescheduleScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24907,7 +24912,7 @@ func (response RescheduleScheduledAppointment403ApplicationProblemPlusJSONRespon
 	return err
 }
 
-type RescheduleScheduledAppointment404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type RescheduleScheduledAppointment404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response RescheduleScheduledAppointment404ApplicationProblemPlusJSONResponse) VisitRescheduleScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24921,7 +24926,7 @@ func (response RescheduleScheduledAppointment404ApplicationProblemPlusJSONRespon
 	return err
 }
 
-type RescheduleScheduledAppointment409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type RescheduleScheduledAppointment409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response RescheduleScheduledAppointment409ApplicationProblemPlusJSONResponse) VisitRescheduleScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24935,7 +24940,7 @@ func (response RescheduleScheduledAppointment409ApplicationProblemPlusJSONRespon
 	return err
 }
 
-type RescheduleScheduledAppointment412ApplicationProblemPlusJSONResponse externalRef0.Problem
+type RescheduleScheduledAppointment412ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response RescheduleScheduledAppointment412ApplicationProblemPlusJSONResponse) VisitRescheduleScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24949,7 +24954,7 @@ func (response RescheduleScheduledAppointment412ApplicationProblemPlusJSONRespon
 	return err
 }
 
-type RescheduleScheduledAppointment422ApplicationProblemPlusJSONResponse externalRef0.Problem
+type RescheduleScheduledAppointment422ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response RescheduleScheduledAppointment422ApplicationProblemPlusJSONResponse) VisitRescheduleScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24964,7 +24969,7 @@ func (response RescheduleScheduledAppointment422ApplicationProblemPlusJSONRespon
 }
 
 type RescheduleScheduledAppointmentdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -25013,7 +25018,7 @@ func (response ListSlots200JSONResponse) VisitListSlotsResponse(w http.ResponseW
 }
 
 type ListSlots400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListSlots400ApplicationProblemPlusJSONResponse) VisitListSlotsResponse(w http.ResponseWriter) error {
@@ -25029,7 +25034,7 @@ func (response ListSlots400ApplicationProblemPlusJSONResponse) VisitListSlotsRes
 }
 
 type ListSlotsdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -25078,7 +25083,7 @@ func (response ListSpecialities200JSONResponse) VisitListSpecialitiesResponse(w 
 }
 
 type ListSpecialities400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListSpecialities400ApplicationProblemPlusJSONResponse) VisitListSpecialitiesResponse(w http.ResponseWriter) error {
@@ -25094,7 +25099,7 @@ func (response ListSpecialities400ApplicationProblemPlusJSONResponse) VisitListS
 }
 
 type ListSpecialitiesdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -25140,7 +25145,7 @@ func (response CreateSpeciality201JSONResponse) VisitCreateSpecialityResponse(w 
 }
 
 type CreateSpeciality400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CreateSpeciality400ApplicationProblemPlusJSONResponse) VisitCreateSpecialityResponse(w http.ResponseWriter) error {
@@ -25155,7 +25160,7 @@ func (response CreateSpeciality400ApplicationProblemPlusJSONResponse) VisitCreat
 	return err
 }
 
-type CreateSpeciality401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateSpeciality401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateSpeciality401ApplicationProblemPlusJSONResponse) VisitCreateSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25169,7 +25174,7 @@ func (response CreateSpeciality401ApplicationProblemPlusJSONResponse) VisitCreat
 	return err
 }
 
-type CreateSpeciality403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateSpeciality403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateSpeciality403ApplicationProblemPlusJSONResponse) VisitCreateSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25183,7 +25188,7 @@ func (response CreateSpeciality403ApplicationProblemPlusJSONResponse) VisitCreat
 	return err
 }
 
-type CreateSpeciality409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateSpeciality409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateSpeciality409ApplicationProblemPlusJSONResponse) VisitCreateSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25197,7 +25202,7 @@ func (response CreateSpeciality409ApplicationProblemPlusJSONResponse) VisitCreat
 	return err
 }
 
-type CreateSpeciality422ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateSpeciality422ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateSpeciality422ApplicationProblemPlusJSONResponse) VisitCreateSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25212,7 +25217,7 @@ func (response CreateSpeciality422ApplicationProblemPlusJSONResponse) VisitCreat
 }
 
 type CreateSpecialitydefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -25246,7 +25251,7 @@ func (response DeleteSpeciality204Response) VisitDeleteSpecialityResponse(w http
 }
 
 type DeleteSpeciality400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeleteSpeciality400ApplicationProblemPlusJSONResponse) VisitDeleteSpecialityResponse(w http.ResponseWriter) error {
@@ -25261,7 +25266,7 @@ func (response DeleteSpeciality400ApplicationProblemPlusJSONResponse) VisitDelet
 	return err
 }
 
-type DeleteSpeciality401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteSpeciality401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteSpeciality401ApplicationProblemPlusJSONResponse) VisitDeleteSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25275,7 +25280,7 @@ func (response DeleteSpeciality401ApplicationProblemPlusJSONResponse) VisitDelet
 	return err
 }
 
-type DeleteSpeciality403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteSpeciality403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteSpeciality403ApplicationProblemPlusJSONResponse) VisitDeleteSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25289,7 +25294,7 @@ func (response DeleteSpeciality403ApplicationProblemPlusJSONResponse) VisitDelet
 	return err
 }
 
-type DeleteSpeciality404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteSpeciality404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteSpeciality404ApplicationProblemPlusJSONResponse) VisitDeleteSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25303,7 +25308,7 @@ func (response DeleteSpeciality404ApplicationProblemPlusJSONResponse) VisitDelet
 	return err
 }
 
-type DeleteSpeciality409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteSpeciality409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteSpeciality409ApplicationProblemPlusJSONResponse) VisitDeleteSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25317,7 +25322,7 @@ func (response DeleteSpeciality409ApplicationProblemPlusJSONResponse) VisitDelet
 	return err
 }
 
-type DeleteSpeciality412ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteSpeciality412ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteSpeciality412ApplicationProblemPlusJSONResponse) VisitDeleteSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25332,7 +25337,7 @@ func (response DeleteSpeciality412ApplicationProblemPlusJSONResponse) VisitDelet
 }
 
 type DeleteSpecialitydefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -25374,7 +25379,7 @@ func (response GetSpeciality200JSONResponse) VisitGetSpecialityResponse(w http.R
 }
 
 type GetSpeciality400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetSpeciality400ApplicationProblemPlusJSONResponse) VisitGetSpecialityResponse(w http.ResponseWriter) error {
@@ -25389,7 +25394,7 @@ func (response GetSpeciality400ApplicationProblemPlusJSONResponse) VisitGetSpeci
 	return err
 }
 
-type GetSpeciality404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetSpeciality404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetSpeciality404ApplicationProblemPlusJSONResponse) VisitGetSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25404,7 +25409,7 @@ func (response GetSpeciality404ApplicationProblemPlusJSONResponse) VisitGetSpeci
 }
 
 type GetSpecialitydefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -25448,7 +25453,7 @@ func (response UpdateSpeciality200JSONResponse) VisitUpdateSpecialityResponse(w 
 }
 
 type UpdateSpeciality400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateSpeciality400ApplicationProblemPlusJSONResponse) VisitUpdateSpecialityResponse(w http.ResponseWriter) error {
@@ -25463,7 +25468,7 @@ func (response UpdateSpeciality400ApplicationProblemPlusJSONResponse) VisitUpdat
 	return err
 }
 
-type UpdateSpeciality401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type UpdateSpeciality401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response UpdateSpeciality401ApplicationProblemPlusJSONResponse) VisitUpdateSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25477,7 +25482,7 @@ func (response UpdateSpeciality401ApplicationProblemPlusJSONResponse) VisitUpdat
 	return err
 }
 
-type UpdateSpeciality403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type UpdateSpeciality403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response UpdateSpeciality403ApplicationProblemPlusJSONResponse) VisitUpdateSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25491,7 +25496,7 @@ func (response UpdateSpeciality403ApplicationProblemPlusJSONResponse) VisitUpdat
 	return err
 }
 
-type UpdateSpeciality404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type UpdateSpeciality404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response UpdateSpeciality404ApplicationProblemPlusJSONResponse) VisitUpdateSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25505,7 +25510,7 @@ func (response UpdateSpeciality404ApplicationProblemPlusJSONResponse) VisitUpdat
 	return err
 }
 
-type UpdateSpeciality409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type UpdateSpeciality409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response UpdateSpeciality409ApplicationProblemPlusJSONResponse) VisitUpdateSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25519,7 +25524,7 @@ func (response UpdateSpeciality409ApplicationProblemPlusJSONResponse) VisitUpdat
 	return err
 }
 
-type UpdateSpeciality412ApplicationProblemPlusJSONResponse externalRef0.Problem
+type UpdateSpeciality412ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response UpdateSpeciality412ApplicationProblemPlusJSONResponse) VisitUpdateSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25534,7 +25539,7 @@ func (response UpdateSpeciality412ApplicationProblemPlusJSONResponse) VisitUpdat
 }
 
 type UpdateSpecialitydefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -25583,7 +25588,7 @@ func (response ListWaitlistEntries200JSONResponse) VisitListWaitlistEntriesRespo
 }
 
 type ListWaitlistEntries400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListWaitlistEntries400ApplicationProblemPlusJSONResponse) VisitListWaitlistEntriesResponse(w http.ResponseWriter) error {
@@ -25598,7 +25603,7 @@ func (response ListWaitlistEntries400ApplicationProblemPlusJSONResponse) VisitLi
 	return err
 }
 
-type ListWaitlistEntries401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ListWaitlistEntries401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ListWaitlistEntries401ApplicationProblemPlusJSONResponse) VisitListWaitlistEntriesResponse(w http.ResponseWriter) error {
 
@@ -25612,7 +25617,7 @@ func (response ListWaitlistEntries401ApplicationProblemPlusJSONResponse) VisitLi
 	return err
 }
 
-type ListWaitlistEntries403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ListWaitlistEntries403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ListWaitlistEntries403ApplicationProblemPlusJSONResponse) VisitListWaitlistEntriesResponse(w http.ResponseWriter) error {
 
@@ -25627,7 +25632,7 @@ func (response ListWaitlistEntries403ApplicationProblemPlusJSONResponse) VisitLi
 }
 
 type ListWaitlistEntriesdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -25681,7 +25686,7 @@ func (response JoinWaitlist201JSONResponse) VisitJoinWaitlistResponse(w http.Res
 }
 
 type JoinWaitlist400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response JoinWaitlist400ApplicationProblemPlusJSONResponse) VisitJoinWaitlistResponse(w http.ResponseWriter) error {
@@ -25696,7 +25701,7 @@ func (response JoinWaitlist400ApplicationProblemPlusJSONResponse) VisitJoinWaitl
 	return err
 }
 
-type JoinWaitlist401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type JoinWaitlist401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response JoinWaitlist401ApplicationProblemPlusJSONResponse) VisitJoinWaitlistResponse(w http.ResponseWriter) error {
 
@@ -25710,7 +25715,7 @@ func (response JoinWaitlist401ApplicationProblemPlusJSONResponse) VisitJoinWaitl
 	return err
 }
 
-type JoinWaitlist403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type JoinWaitlist403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response JoinWaitlist403ApplicationProblemPlusJSONResponse) VisitJoinWaitlistResponse(w http.ResponseWriter) error {
 
@@ -25724,7 +25729,7 @@ func (response JoinWaitlist403ApplicationProblemPlusJSONResponse) VisitJoinWaitl
 	return err
 }
 
-type JoinWaitlist409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type JoinWaitlist409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response JoinWaitlist409ApplicationProblemPlusJSONResponse) VisitJoinWaitlistResponse(w http.ResponseWriter) error {
 
@@ -25738,7 +25743,7 @@ func (response JoinWaitlist409ApplicationProblemPlusJSONResponse) VisitJoinWaitl
 	return err
 }
 
-type JoinWaitlist422ApplicationProblemPlusJSONResponse externalRef0.Problem
+type JoinWaitlist422ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response JoinWaitlist422ApplicationProblemPlusJSONResponse) VisitJoinWaitlistResponse(w http.ResponseWriter) error {
 
@@ -25753,7 +25758,7 @@ func (response JoinWaitlist422ApplicationProblemPlusJSONResponse) VisitJoinWaitl
 }
 
 type JoinWaitlistdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -25787,7 +25792,7 @@ func (response LeaveWaitlist204Response) VisitLeaveWaitlistResponse(w http.Respo
 }
 
 type LeaveWaitlist400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response LeaveWaitlist400ApplicationProblemPlusJSONResponse) VisitLeaveWaitlistResponse(w http.ResponseWriter) error {
@@ -25802,7 +25807,7 @@ func (response LeaveWaitlist400ApplicationProblemPlusJSONResponse) VisitLeaveWai
 	return err
 }
 
-type LeaveWaitlist401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type LeaveWaitlist401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response LeaveWaitlist401ApplicationProblemPlusJSONResponse) VisitLeaveWaitlistResponse(w http.ResponseWriter) error {
 
@@ -25816,7 +25821,7 @@ func (response LeaveWaitlist401ApplicationProblemPlusJSONResponse) VisitLeaveWai
 	return err
 }
 
-type LeaveWaitlist403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type LeaveWaitlist403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response LeaveWaitlist403ApplicationProblemPlusJSONResponse) VisitLeaveWaitlistResponse(w http.ResponseWriter) error {
 
@@ -25830,7 +25835,7 @@ func (response LeaveWaitlist403ApplicationProblemPlusJSONResponse) VisitLeaveWai
 	return err
 }
 
-type LeaveWaitlist404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type LeaveWaitlist404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response LeaveWaitlist404ApplicationProblemPlusJSONResponse) VisitLeaveWaitlistResponse(w http.ResponseWriter) error {
 
@@ -25844,7 +25849,7 @@ func (response LeaveWaitlist404ApplicationProblemPlusJSONResponse) VisitLeaveWai
 	return err
 }
 
-type LeaveWaitlist409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type LeaveWaitlist409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response LeaveWaitlist409ApplicationProblemPlusJSONResponse) VisitLeaveWaitlistResponse(w http.ResponseWriter) error {
 
@@ -25858,7 +25863,7 @@ func (response LeaveWaitlist409ApplicationProblemPlusJSONResponse) VisitLeaveWai
 	return err
 }
 
-type LeaveWaitlist412ApplicationProblemPlusJSONResponse externalRef0.Problem
+type LeaveWaitlist412ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response LeaveWaitlist412ApplicationProblemPlusJSONResponse) VisitLeaveWaitlistResponse(w http.ResponseWriter) error {
 
@@ -25873,7 +25878,7 @@ func (response LeaveWaitlist412ApplicationProblemPlusJSONResponse) VisitLeaveWai
 }
 
 type LeaveWaitlistdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -25922,7 +25927,7 @@ func (response GetWaitlistEntry200JSONResponse) VisitGetWaitlistEntryResponse(w 
 }
 
 type GetWaitlistEntry400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetWaitlistEntry400ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
@@ -25937,7 +25942,7 @@ func (response GetWaitlistEntry400ApplicationProblemPlusJSONResponse) VisitGetWa
 	return err
 }
 
-type GetWaitlistEntry401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetWaitlistEntry401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetWaitlistEntry401ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
 
@@ -25951,7 +25956,7 @@ func (response GetWaitlistEntry401ApplicationProblemPlusJSONResponse) VisitGetWa
 	return err
 }
 
-type GetWaitlistEntry403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetWaitlistEntry403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
 
@@ -25965,7 +25970,7 @@ func (response GetWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitGetWa
 	return err
 }
 
-type GetWaitlistEntry404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetWaitlistEntry404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetWaitlistEntry404ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
 
@@ -25980,7 +25985,7 @@ func (response GetWaitlistEntry404ApplicationProblemPlusJSONResponse) VisitGetWa
 }
 
 type GetWaitlistEntrydefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -26026,7 +26031,7 @@ func (response AcceptOffer201JSONResponse) VisitAcceptOfferResponse(w http.Respo
 }
 
 type AcceptOffer400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response AcceptOffer400ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
@@ -26041,7 +26046,7 @@ func (response AcceptOffer400ApplicationProblemPlusJSONResponse) VisitAcceptOffe
 	return err
 }
 
-type AcceptOffer401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type AcceptOffer401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response AcceptOffer401ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
 
@@ -26055,7 +26060,7 @@ func (response AcceptOffer401ApplicationProblemPlusJSONResponse) VisitAcceptOffe
 	return err
 }
 
-type AcceptOffer403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type AcceptOffer403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response AcceptOffer403ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
 
@@ -26069,7 +26074,7 @@ func (response AcceptOffer403ApplicationProblemPlusJSONResponse) VisitAcceptOffe
 	return err
 }
 
-type AcceptOffer404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type AcceptOffer404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response AcceptOffer404ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
 
@@ -26083,7 +26088,7 @@ func (response AcceptOffer404ApplicationProblemPlusJSONResponse) VisitAcceptOffe
 	return err
 }
 
-type AcceptOffer409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type AcceptOffer409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response AcceptOffer409ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
 
@@ -26097,7 +26102,7 @@ func (response AcceptOffer409ApplicationProblemPlusJSONResponse) VisitAcceptOffe
 	return err
 }
 
-type AcceptOffer422ApplicationProblemPlusJSONResponse externalRef0.Problem
+type AcceptOffer422ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response AcceptOffer422ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
 
@@ -26112,7 +26117,7 @@ func (response AcceptOffer422ApplicationProblemPlusJSONResponse) VisitAcceptOffe
 }
 
 type AcceptOfferdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -26162,7 +26167,7 @@ func (response DeclineOffer200JSONResponse) VisitDeclineOfferResponse(w http.Res
 }
 
 type DeclineOffer400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeclineOffer400ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
@@ -26177,7 +26182,7 @@ func (response DeclineOffer400ApplicationProblemPlusJSONResponse) VisitDeclineOf
 	return err
 }
 
-type DeclineOffer401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeclineOffer401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeclineOffer401ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
 
@@ -26191,7 +26196,7 @@ func (response DeclineOffer401ApplicationProblemPlusJSONResponse) VisitDeclineOf
 	return err
 }
 
-type DeclineOffer403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeclineOffer403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeclineOffer403ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
 
@@ -26205,7 +26210,7 @@ func (response DeclineOffer403ApplicationProblemPlusJSONResponse) VisitDeclineOf
 	return err
 }
 
-type DeclineOffer404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeclineOffer404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeclineOffer404ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
 
@@ -26219,7 +26224,7 @@ func (response DeclineOffer404ApplicationProblemPlusJSONResponse) VisitDeclineOf
 	return err
 }
 
-type DeclineOffer409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeclineOffer409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeclineOffer409ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
 
@@ -26233,7 +26238,7 @@ func (response DeclineOffer409ApplicationProblemPlusJSONResponse) VisitDeclineOf
 	return err
 }
 
-type DeclineOffer422ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeclineOffer422ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeclineOffer422ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
 
@@ -26248,7 +26253,7 @@ func (response DeclineOffer422ApplicationProblemPlusJSONResponse) VisitDeclineOf
 }
 
 type DeclineOfferdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 

@@ -41,8 +41,9 @@ LEFT JOIN patient ON true;
 WITH released AS (
     DELETE FROM appointments
     WHERE appointments.status = 'held'
-        AND (appointments.patient_id = @patient_id
-            OR appointments.doctor_id = @doctor_id AND appointments.expires_at <= @now::timestamptz AND appointments.starts_at < @ends_at AND appointments.ends_at > @starts_at)
+        AND (appointments.patient_id = @patient_id AND @gives_up_hold::boolean
+            OR (appointments.doctor_id = @doctor_id OR appointments.patient_id = @patient_id)
+                AND appointments.expires_at <= @now::timestamptz AND appointments.starts_at < @ends_at AND appointments.ends_at > @starts_at)
     RETURNING appointments.id
 ), doctors_own AS (
     SELECT appointments.overbooked FROM appointments
@@ -161,14 +162,16 @@ WHERE id = @id AND patient_id = @patient_id AND status = 'held' AND expires_at >
 DELETE FROM appointments
 WHERE status = 'held' AND expires_at <= @now;
 
--- name: DeleteUnbooked :exec
+-- name: DeleteUnbooked :many
 -- Holds and offers of a doctor or of a patient, whose profile goes.
 DELETE FROM appointments
-WHERE (doctor_id = sqlc.narg('doctor_id') OR patient_id = sqlc.narg('patient_id')) AND status IN ('held', 'offered');
+WHERE (doctor_id = sqlc.narg('doctor_id') OR patient_id = sqlc.narg('patient_id')) AND status IN ('held', 'offered')
+RETURNING *;
 
--- name: DeleteOffered :exec
+-- name: DeleteOffered :one
 DELETE FROM appointments
-WHERE id = @id AND status = 'offered';
+WHERE id = @id AND status = 'offered'
+RETURNING *;
 
 -- name: SetCalendarFeed :one
 INSERT INTO calendar_feeds (user_id, token_hash)

@@ -61,7 +61,7 @@ WHERE id = @id AND deleted_at IS NULL AND (sqlc.narg('if_version')::integer IS N
 
 -- name: LockDoctor :one
 -- Every change to a doctor's calendar takes its turn by this lock; patients are locked after doctors.
-SELECT id FROM doctors
+SELECT id, deleted_at FROM doctors
 WHERE id = @id
 FOR NO KEY UPDATE;
 

@@ -24,7 +24,7 @@ SELECT sqlc.embed(waitlist_entries) FROM waitlist_entries
 JOIN appointment_types ON appointment_types.id = appointment_type_id
 WHERE waitlist_entries.status = 'waiting'
     AND (doctor_id = @doctor_id::uuid OR speciality_id = @speciality_id::uuid)
-    AND patient_id <> @doctor_id::uuid
+    AND patient_id NOT IN (@doctor_id::uuid, @given_up_by::uuid)
     AND @day::date BETWEEN from_date AND to_date
     AND duration_min = @duration_min
     AND NOT EXISTS (

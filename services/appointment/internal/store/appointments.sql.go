@@ -75,13 +75,14 @@ const createAppointment = `-- name: CreateAppointment :one
 WITH released AS (
     DELETE FROM appointments
     WHERE appointments.status = 'held'
-        AND (appointments.patient_id = $2
-            OR appointments.doctor_id = $1 AND appointments.expires_at <= $10::timestamptz AND appointments.starts_at < $6 AND appointments.ends_at > $5)
+        AND (appointments.patient_id = $2 AND $10::boolean
+            OR (appointments.doctor_id = $1 OR appointments.patient_id = $2)
+                AND appointments.expires_at <= $11::timestamptz AND appointments.starts_at < $6 AND appointments.ends_at > $5)
     RETURNING appointments.id
 ), doctors_own AS (
     SELECT appointments.overbooked FROM appointments
     WHERE appointments.doctor_id = $1 AND appointments.starts_at < $6 AND appointments.ends_at > $5
-        AND appointments.starts_at > $11 -- no appointment is longer than what lies between
+        AND appointments.starts_at > $12 -- no appointment is longer than what lies between
         AND appointments.status IN ('held', 'offered', 'booked', 'completed')
         AND appointments.id NOT IN (SELECT released.id FROM released)
 )
@@ -103,6 +104,7 @@ type CreateAppointmentParams struct {
 	Status            AppointmentStatus
 	ExpiresAt         *time.Time
 	OverrideReason    *string
+	GivesUpHold       bool
 	Now               time.Time
 	Earliest          time.Time
 }
@@ -120,6 +122,7 @@ func (q *Queries) CreateAppointment(ctx context.Context, arg CreateAppointmentPa
 		arg.Status,
 		arg.ExpiresAt,
 		arg.OverrideReason,
+		arg.GivesUpHold,
 		arg.Now,
 		arg.Earliest,
 	)
@@ -191,19 +194,41 @@ func (q *Queries) DeleteHold(ctx context.Context, arg DeleteHoldParams) (int64, 
 	return result.RowsAffected(), nil
 }
 
-const deleteOffered = `-- name: DeleteOffered :exec
+const deleteOffered = `-- name: DeleteOffered :one
 DELETE FROM appointments
 WHERE id = $1 AND status = 'offered'
+RETURNING id, doctor_id, patient_id, clinic_id, appointment_type_id, starts_at, ends_at, status, expires_at, overbooked, override_reason, cancelled_by, cancellation_reason, sequence, version, created_at, updated_at
 `
 
-func (q *Queries) DeleteOffered(ctx context.Context, id uuid.UUID) error {
-	_, err := q.db.Exec(ctx, deleteOffered, id)
-	return err
+func (q *Queries) DeleteOffered(ctx context.Context, id uuid.UUID) (Appointment, error) {
+	row := q.db.QueryRow(ctx, deleteOffered, id)
+	var i Appointment
+	err := row.Scan(
+		&i.ID,
+		&i.DoctorID,
+		&i.PatientID,
+		&i.ClinicID,
+		&i.AppointmentTypeID,
+		&i.StartsAt,
+		&i.EndsAt,
+		&i.Status,
+		&i.ExpiresAt,
+		&i.Overbooked,
+		&i.OverrideReason,
+		&i.CancelledBy,
+		&i.CancellationReason,
+		&i.Sequence,
+		&i.Version,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
 }
 
-const deleteUnbooked = `-- name: DeleteUnbooked :exec
+const deleteUnbooked = `-- name: DeleteUnbooked :many
 DELETE FROM appointments
 WHERE (doctor_id = $1 OR patient_id = $2) AND status IN ('held', 'offered')
+RETURNING id, doctor_id, patient_id, clinic_id, appointment_type_id, starts_at, ends_at, status, expires_at, overbooked, override_reason, cancelled_by, cancellation_reason, sequence, version, created_at, updated_at
 `
 
 type DeleteUnbookedParams struct {
@@ -212,9 +237,42 @@ type DeleteUnbookedParams struct {
 }
 
 // Holds and offers of a doctor or of a patient, whose profile goes.
-func (q *Queries) DeleteUnbooked(ctx context.Context, arg DeleteUnbookedParams) error {
-	_, err := q.db.Exec(ctx, deleteUnbooked, arg.DoctorID, arg.PatientID)
-	return err
+func (q *Queries) DeleteUnbooked(ctx context.Context, arg DeleteUnbookedParams) ([]Appointment, error) {
+	rows, err := q.db.Query(ctx, deleteUnbooked, arg.DoctorID, arg.PatientID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Appointment
+	for rows.Next() {
+		var i Appointment
+		if err := rows.Scan(
+			&i.ID,
+			&i.DoctorID,
+			&i.PatientID,
+			&i.ClinicID,
+			&i.AppointmentTypeID,
+			&i.StartsAt,
+			&i.EndsAt,
+			&i.Status,
+			&i.ExpiresAt,
+			&i.Overbooked,
+			&i.OverrideReason,
+			&i.CancelledBy,
+			&i.CancellationReason,
+			&i.Sequence,
+			&i.Version,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const getAppointment = `-- name: GetAppointment :one

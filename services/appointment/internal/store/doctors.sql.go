@@ -460,17 +460,22 @@ func (q *Queries) ListWorkingHours(ctx context.Context, doctorID uuid.UUID) ([]W
 }
 
 const lockDoctor = `-- name: LockDoctor :one
-SELECT id FROM doctors
+SELECT id, deleted_at FROM doctors
 WHERE id = $1
 FOR NO KEY UPDATE
 `
 
+type LockDoctorRow struct {
+	ID        uuid.UUID
+	DeletedAt *time.Time
+}
+
 // Every change to a doctor's calendar takes its turn by this lock; patients are locked after doctors.
-func (q *Queries) LockDoctor(ctx context.Context, id uuid.UUID) (uuid.UUID, error) {
+func (q *Queries) LockDoctor(ctx context.Context, id uuid.UUID) (LockDoctorRow, error) {
 	row := q.db.QueryRow(ctx, lockDoctor, id)
-	var id_2 uuid.UUID
-	err := row.Scan(&id_2)
-	return id_2, err
+	var i LockDoctorRow
+	err := row.Scan(&i.ID, &i.DeletedAt)
+	return i, err
 }
 
 const setHoursVersion = `-- name: SetHoursVersion :one

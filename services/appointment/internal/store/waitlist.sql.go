@@ -131,17 +131,17 @@ SELECT waitlist_entries.id, waitlist_entries.patient_id, waitlist_entries.doctor
 JOIN appointment_types ON appointment_types.id = appointment_type_id
 WHERE waitlist_entries.status = 'waiting'
     AND (doctor_id = $1::uuid OR speciality_id = $2::uuid)
-    AND patient_id <> $1::uuid
-    AND $3::date BETWEEN from_date AND to_date
-    AND duration_min = $4
+    AND patient_id NOT IN ($1::uuid, $3::uuid)
+    AND $4::date BETWEEN from_date AND to_date
+    AND duration_min = $5
     AND NOT EXISTS (
         SELECT FROM waitlist_offers
-        WHERE entry_id = waitlist_entries.id AND waitlist_offers.doctor_id = $1::uuid AND waitlist_offers.starts_at = $5::timestamptz
+        WHERE entry_id = waitlist_entries.id AND waitlist_offers.doctor_id = $1::uuid AND waitlist_offers.starts_at = $6::timestamptz
     )
     AND NOT EXISTS (
         SELECT FROM appointments
         WHERE appointments.patient_id = waitlist_entries.patient_id
-            AND appointments.starts_at < $6::timestamptz AND appointments.ends_at > $5::timestamptz
+            AND appointments.starts_at < $7::timestamptz AND appointments.ends_at > $6::timestamptz
             AND appointments.status IN ('held', 'offered', 'booked', 'completed')
     )
 ORDER BY waitlist_entries.created_at, waitlist_entries.id
@@ -151,6 +151,7 @@ LIMIT 1
 type GetNextInLineParams struct {
 	DoctorID     uuid.UUID
 	SpecialityID uuid.UUID
+	GivenUpBy    uuid.UUID
 	Day          pgtype.Date
 	DurationMin  int32
 	StartsAt     time.Time
@@ -166,6 +167,7 @@ func (q *Queries) GetNextInLine(ctx context.Context, arg GetNextInLineParams) (G
 	row := q.db.QueryRow(ctx, getNextInLine,
 		arg.DoctorID,
 		arg.SpecialityID,
+		arg.GivenUpBy,
 		arg.Day,
 		arg.DurationMin,
 		arg.StartsAt,
