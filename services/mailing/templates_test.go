@@ -15,7 +15,7 @@ func TestLetters(t *testing.T) {
 	require.NoError(t, err)
 	// MAIL-6: there is a mail for each of these.
 	for _, name := range []string{
-		"verification_code", "recovery_code", "unknown_account", "signup_attempt",
+		"verification_code", "recovery_code", "unknown_account", "signup_attempt", "email_change",
 		"role_requested", "role_approved", "role_refused", "role_revoked",
 		"appointment_booked", "appointment_changed", "appointment_cancelled", "appointment_reminder", "doctor_notice", "waitlist_offer",
 	} {
