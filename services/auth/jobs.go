@@ -43,6 +43,9 @@ type (
 		UserID   *uuid.UUID        `json:"user_id,omitempty"`
 		Sealed   []byte            `json:"sealed,omitempty"` // an address, where there is no user
 	}
+	loginsJob struct {
+		UserID uuid.UUID `json:"user_id"`
+	}
 	housekeepingJob struct{}
 )
 
@@ -51,6 +54,7 @@ func (emailChangeJob) Kind() string  { return "email_change" }
 func (rolesJob) Kind() string        { return "roles" }
 func (deletionJob) Kind() string     { return "deletion" }
 func (mailJob) Kind() string         { return "mail" }
+func (loginsJob) Kind() string       { return "logins" }
 func (housekeepingJob) Kind() string { return "housekeeping" }
 
 func (s *service) register(w *river.Workers) {
@@ -59,6 +63,7 @@ func (s *service) register(w *river.Workers) {
 	river.AddWorker(w, river.WorkFunc(s.workRoles))
 	river.AddWorker(w, river.WorkFunc(s.workDeletion))
 	river.AddWorker(w, river.WorkFunc(s.workMail))
+	river.AddWorker(w, river.WorkFunc(s.workLogins))
 	river.AddWorker(w, river.WorkFunc(s.workHousekeeping))
 }
 
@@ -213,6 +218,11 @@ func (s *service) workDeletion(ctx context.Context, job *river.Job[deletionJob])
 	}
 	err := errors.Join(s.store.DeleteRoleRequests(ctx, user), s.store.DeleteEmailChange(ctx, user))
 	return errors.Join(err, s.revoked(ctx, user.String()))
+}
+
+// workLogins makes Hydra ask again who it is, after a session ended: it remembers log-ins on its own.
+func (s *service) workLogins(ctx context.Context, job *river.Job[loginsJob]) error {
+	return s.hydra.ForgetLogins(ctx, job.Args.UserID.String())
 }
 
 func (s *service) workMail(ctx context.Context, job *river.Job[mailJob]) error {

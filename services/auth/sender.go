@@ -10,16 +10,33 @@ import (
 
 type senderKey struct{}
 
-// rememberSender lets operations count tries by where they come from.
+// maxAgent is how much of a User-Agent is kept (bytes).
+const maxAgent = 200
+
+type from struct{ address, agent string }
+
+// rememberSender lets operations know where a request comes from.
 func rememberSender(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), senderKey{}, senderOf(r))))
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), senderKey{}, from{senderOf(r), agentOf(r)})))
 	})
 }
 
+// sender returns the network address that a request comes from.
 func sender(ctx context.Context) string {
-	s, _ := ctx.Value(senderKey{}).(string)
-	return s
+	f, _ := ctx.Value(senderKey{}).(from)
+	return f.address
+}
+
+// agent returns the program that a request comes from.
+func agent(ctx context.Context) string {
+	f, _ := ctx.Value(senderKey{}).(from)
+	return f.agent
+}
+
+func agentOf(r *http.Request) string {
+	agent := r.UserAgent()
+	return strings.ToValidUTF8(agent[:min(len(agent), maxAgent)], "")
 }
 
 // senderOf returns the network address of the client: the first that X-Forwarded-For names, as

@@ -132,7 +132,7 @@ func (s *service) password(ctx context.Context, identifier, password string) (st
 	if err := s.take(ctx, guessesPerAccount, identifier); err != nil {
 		return "", kratos.Session{}, err
 	}
-	token, session, err := s.kratos.Login(ctx, identifier, password)
+	token, session, err := s.kratos.Login(ctx, identifier, password, agent(ctx))
 	switch {
 	case errors.Is(err, kratos.ErrCredentials):
 		waitUntil(ctx, began.Add(evenly))
@@ -159,6 +159,9 @@ func (s *service) endSession(ctx context.Context, id uuid.UUID) error {
 	if err := s.kratos.EndSession(ctx, id); err != nil {
 		return problem.Unavailable("Sign-in").Because(err)
 	}
+	if _, err := s.jobs.Insert(ctx, loginsJob{identity.Caller(ctx).UserID()}, nil); err != nil {
+		return err
+	}
 	return s.revoked(ctx, id.String())
 }
 
@@ -175,6 +178,9 @@ func (s *service) endSessions(ctx context.Context, user, except uuid.UUID) error
 		if err := s.kratos.EndSession(ctx, session.ID); err != nil {
 			return problem.Unavailable("Sign-in").Because(err)
 		}
+	}
+	if _, err := s.jobs.Insert(ctx, loginsJob{user}, nil); err != nil {
+		return err
 	}
 	return s.revoked(ctx, user.String())
 }

@@ -21,8 +21,9 @@ var ErrGone = errors.New("hydra: no such challenge")
 const (
 	maxAnswer   = 1 << 20
 	maxConsents = "250"
-	// remember is how long Hydra knows, without asking, who logged in and what they allowed (s).
-	remember = 30 * 24 * 60 * 60
+	// How long Hydra knows, without asking, who logged in and what they allowed (s). It forgets the
+	// log-ins when a session ends.
+	rememberLogin, rememberConsent = 24 * 60 * 60, 365 * 24 * 60 * 60
 )
 
 // Client reaches one Hydra by its admin API.
@@ -92,6 +93,16 @@ type Login struct {
 	RequestURL string `json:"request_url"`
 }
 
+// Again tells whether the application wants the person to log in even if it is known who it is.
+func (l Login) Again() bool {
+	u, err := url.Parse(l.RequestURL)
+	if err != nil {
+		return true
+	}
+	q := u.Query()
+	return q.Has("max_age") || strings.Contains(" "+q.Get("prompt")+" ", " login ")
+}
+
 // GetLogin returns what a login challenge stands for.
 func (c *Client) GetLogin(ctx context.Context, challenge string) (Login, error) {
 	var got Login
@@ -101,7 +112,7 @@ func (c *Client) GetLogin(ctx context.Context, challenge string) (Login, error) 
 
 // AcceptLogin says who logged in, and returns where to send the browser.
 func (c *Client) AcceptLogin(ctx context.Context, challenge, subject string) (string, error) {
-	return c.put(ctx, "login", challenge, "accept", map[string]any{"subject": subject, "remember": true, "remember_for": remember, "acr": "1"})
+	return c.put(ctx, "login", challenge, "accept", map[string]any{"subject": subject, "remember": true, "remember_for": rememberLogin})
 }
 
 // Consent is an application's wish to act for a user.
@@ -124,7 +135,7 @@ func (c *Client) GetConsent(ctx context.Context, challenge string) (Consent, err
 // AcceptConsent grants scopes, with claims for the ID token, and returns where to send the browser.
 func (c *Client) AcceptConsent(ctx context.Context, challenge string, scopes []string, claims map[string]any) (string, error) {
 	return c.put(ctx, "consent", challenge, "accept", map[string]any{
-		"grant_scope": scopes, "remember": true, "remember_for": remember,
+		"grant_scope": scopes, "remember": true, "remember_for": rememberConsent,
 		"session": map[string]any{"id_token": claims},
 	})
 }

@@ -50,8 +50,9 @@ func (c *Client) submit(kind string, id uuid.UUID) string {
 	return c.public + "/self-service/" + kind + "?flow=" + id.String()
 }
 
-// Login checks a password and starts a session: its token, and what Whoami would say.
-func (c *Client) Login(ctx context.Context, identifier, password string) (string, Session, error) {
+// Login checks a password and starts a session: its token, and what Whoami would say. agent is
+// what the person uses, for their list of sessions.
+func (c *Client) Login(ctx context.Context, identifier, password, agent string) (string, Session, error) {
 	id, err := c.start(ctx, "login", "")
 	if err != nil {
 		return "", Session{}, err
@@ -62,7 +63,7 @@ func (c *Client) Login(ctx context.Context, identifier, password string) (string
 		Session Session `json:"session"`
 	}
 	body := map[string]string{"method": "password", "identifier": identifier, "password": password}
-	status, err := c.do(ctx, call{method: http.MethodPost, url: c.submit("login", id), body: body, into: &got})
+	status, err := c.do(ctx, call{method: http.MethodPost, url: c.submit("login", id), body: body, agent: agent, into: &got})
 	switch {
 	case got.says(messageUnverified):
 		return "", Session{}, ErrUnverified

@@ -172,6 +172,7 @@ func (c *Client) identity(id uuid.UUID) string { return c.admin + "/admin/identi
 type call struct {
 	method, url string
 	token       string // of a session
+	agent       string // of a person
 	body        any
 	into        any // also filled from an answer that refuses
 }
@@ -193,6 +194,9 @@ func (c *Client) do(ctx context.Context, o call) (int, error) {
 	req.Header.Set("Accept", "application/json")
 	if o.body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if o.agent != "" {
+		req.Header.Set("User-Agent", o.agent)
 	}
 	if o.token != "" {
 		req.Header.Set("X-Session-Token", o.token)
