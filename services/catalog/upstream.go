@@ -14,6 +14,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 	"github.com/failsafe-go/failsafe-go/timeout"
 
+	"github.com/healthe/healthe/kit/contract"
 	"github.com/healthe/healthe/kit/telemetry"
 	"github.com/healthe/healthe/openapi/problem"
 )
@@ -72,9 +73,10 @@ func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	return u.once.RoundTrip(r)
 }
 
-// repeatable says whether doing a request twice is doing it once.
+// repeatable says whether doing a request twice is doing it once. A key counts only where the operation heeds it.
 func repeatable(r *http.Request) bool {
-	return r.Method == http.MethodGet || r.Method == http.MethodHead || r.Header.Get("Idempotency-Key") != ""
+	op, _ := contract.Current(r.Context())
+	return r.Method == http.MethodGet || r.Method == http.MethodHead || op.Idempotent && r.Header.Get("Idempotency-Key") != ""
 }
 
 // outage says whether an answer means that nobody could answer. A 4xx is an answer, and so is a 500: the service is there,

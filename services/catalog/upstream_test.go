@@ -73,6 +73,19 @@ func TestRetries(t *testing.T) {
 		require.EqualValues(t, len(mail), seen[2].ContentLength)
 	})
 
+	t.Run("a key that the operation does not heed changes nothing", func(t *testing.T) {
+		t.Parallel()
+
+		b := newBench(t)
+		h, calls := failing(1000, says(http.StatusServiceUnavailable, ""), nil)
+		b.core.does("auth", h)
+		b.do(request{
+			method: http.MethodPost, path: "/auth/v1/login", body: `{"identifier": "ada", "password": "seven-Otters-dance-42"}`,
+			header: http.Header{"Idempotency-Key": {"k"}},
+		})
+		require.EqualValues(t, 1, calls.Load())
+	})
+
 	for name, refusal := range map[string]http.HandlerFunc{"400": says(400, `{}`), "404": says(404, `{}`), "409": says(409, `{}`), "429": says(429, `{}`), "500": says(500, `{}`)} {
 		t.Run("an answer is an answer: "+name, func(t *testing.T) {
 			t.Parallel()
