@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -250,6 +251,7 @@ func (s *Stack) shutdown(ctx context.Context) error {
 	if !s.Running(ctx) {
 		return nil
 	}
+	s.stopServices(ctx)
 	if err := s.call(ctx, http.MethodPost, "/project/stop", nil); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
@@ -260,6 +262,22 @@ func (s *Stack) shutdown(ctx context.Context) error {
 		time.Sleep(50 * time.Millisecond)
 	}
 	return nil
+}
+
+// stopServices stops all instances of our services at once, while etcd and Postgres are still there for them to
+// leave in order. process-compose stops one process after the other, in any order. What fails here, it does.
+func (s *Stack) stopServices(ctx context.Context) {
+	processes, err := s.Processes(ctx)
+	if err != nil {
+		return
+	}
+	var stopping sync.WaitGroup
+	for _, p := range processes {
+		if p.Running && contains(s.Services(), p.service()) {
+			stopping.Go(func() { _ = s.StopProcess(ctx, p.Name) })
+		}
+	}
+	stopping.Wait()
 }
 
 // sweep ends what still runs of this stack without process-compose: each of its processes has the state
