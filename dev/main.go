@@ -64,17 +64,20 @@ func run(ctx context.Context) error {
 		if c.name != name {
 			continue
 		}
-		s, err := stack.Open(stack.Options{Dir: os.Getenv("STACK_DIR"), FreePorts: os.Getenv("STACK_DIR") != "", Progress: progress()})
+		shown := progress()
+		defer shown.Update("") // nothing half-written before an error
+		// process-compose passes on the stack whose processes these are; its ports are in its state folder.
+		dir := os.Getenv("STACK_DIR")
+		s, err := stack.Open(stack.Options{Dir: dir, FreePorts: dir != "", Progress: shown})
 		if err != nil {
 			return err
 		}
-		if err := c.run(ctx, s); err != nil && ctx.Err() != nil {
+		err = c.run(ctx, s)
+		if err != nil && ctx.Err() != nil {
 			fmt.Fprintln(os.Stderr, "Interrupted.")
 			return exitCode(130)
-		} else if err != nil {
-			return err
 		}
-		return nil
+		return err
 	}
 	for _, c := range commands {
 		fmt.Printf("dev %-14s %s\n", c.name, c.about)

@@ -190,21 +190,21 @@ func (s *Stack) buildOwn(ctx context.Context, bin string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	stamps := map[string]time.Time{}
+	before := map[string]string{}
 	args := []string{"build", "-v", "-o", bin + "/", "./dev"}
 	for _, dir := range mains {
 		name := filepath.Base(dir)
 		rel, _ := filepath.Rel(s.Root, dir)
 		args = append(args, "./"+rel)
-		stamps[name] = modified(filepath.Join(bin, name))
+		before[name] = head(filepath.Join(bin, name))
 	}
 	begun := time.Now()
 	if err := s.goRun(ctx, s.Root, "services", args...); err != nil {
 		return nil, err
 	}
 	var rebuilt []string
-	for name, before := range stamps {
-		if modified(filepath.Join(bin, name)) != before {
+	for name := range before {
+		if head(filepath.Join(bin, name)) != before[name] {
 			rebuilt = append(rebuilt, name)
 		}
 	}
@@ -307,12 +307,16 @@ func link(to, name string) error {
 	return os.Rename(tmp, name)
 }
 
-func modified(file string) time.Time {
-	info, err := os.Stat(file)
+// head is the beginning of a program, which holds its build ID, a hash of all the rest. The time of the
+// file says nothing: the go command sets it even when there was nothing to do.
+func head(file string) string {
+	f, err := os.Open(file)
 	if err != nil {
-		return time.Time{}
+		return ""
 	}
-	return info.ModTime()
+	defer f.Close()
+	b, _ := io.ReadAll(io.LimitReader(f, 32<<10))
+	return string(b)
 }
 
 func since(t time.Time) time.Duration { return time.Since(t).Round(time.Second) }
