@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -68,6 +69,8 @@ func (g *gate) check(w http.ResponseWriter, r *http.Request) error {
 			wrong = append(wrong, problem.Field{Pointer: "/query/" + name, Detail: "There is no such parameter."})
 		case strings.ContainsRune(strings.Join(values, ""), 0):
 			wrong = append(wrong, problem.Field{Pointer: "/query/" + name, Detail: "A NUL character is not allowed."})
+		case !utf8.ValidString(strings.Join(values, "")):
+			wrong = append(wrong, problem.Field{Pointer: "/query/" + name, Detail: "The value is not UTF-8."})
 		}
 	}
 	if len(wrong) > 0 {
