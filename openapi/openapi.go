@@ -7,5 +7,5 @@ import "embed"
 
 // Files holds every contract by its file name, "appointment.yaml" and so on.
 //
-//go:embed *.yaml
+//go:embed [a-z]*.yaml
 var Files embed.FS
