@@ -36,7 +36,7 @@ func run(ctx context.Context) (err error) {
 	options := stack.Options{
 		Root: root, Dir: filepath.Join(root, ".stack-bench"), FreePorts: true,
 		Env:      map[string]string{"RATE_LIMIT": "1000000", "RATE_LIMIT_LOGIN": "1000000"},
-		Progress: &stack.Lines{W: os.Stderr},
+		Progress: &stack.Lines{W: os.Stderr, Every: 2 * time.Second},
 	}
 	s, err := stack.Start(ctx, options)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strconv"
@@ -55,7 +56,7 @@ func loadPorts(file string, free bool) (Ports, error) {
 	}
 	var held []net.Listener // all at once, so that no port is given twice
 	for name := range ports {
-		ln, err := net.Listen("tcp", host+":0")
+		ln, err := listenLow()
 		if err != nil {
 			return nil, err
 		}
@@ -66,6 +67,19 @@ func loadPorts(file string, free bool) (Ports, error) {
 		_ = ln.Close()
 	}
 	return ports, ports.save(file)
+}
+
+// listenLow takes a free port below those that the system gives to outgoing connections and to services that
+// ask for any: a server that restarts must find its own port still free.
+func listenLow() (ln net.Listener, err error) {
+	const lowest, highest, tries = 20000, 32000, 100
+	for range tries {
+		port := lowest + rand.IntN(highest-lowest)
+		if ln, err = net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port))); err == nil {
+			return ln, nil
+		}
+	}
+	return nil, err
 }
 
 func (p Ports) save(file string) error {
