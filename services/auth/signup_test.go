@@ -1,19 +1,23 @@
 package auth
 
 import (
+	"bytes"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	api "github.com/healthe/healthe/openapi/auth"
+	"github.com/healthe/healthe/openapi/problem"
 )
 
 func TestSignUp(t *testing.T) {
 	t.Parallel()
 
-	t.Run("makes an account that logs in by name and address once verified", func(t *testing.T) { // AUTH-8, AUTH-1
+	t.Run("makes an account that logs in by name and address once it is verified", func(t *testing.T) { // AUTH-1, AUTH-8
 		t.Parallel()
 
 		b := newBench(t)
@@ -26,30 +30,237 @@ func TestSignUp(t *testing.T) {
 
 		b.verify(t, c, email)
 		require.NotNil(t, b.logIn(t, email, goodPassword).JSON200)
-		u := b.session(t, user{username: username, email: email})
-		me, err := b.GetMeWithResponse(t.Context(), b.as(t, u))
+		me := b.me(t, b.session(t, user{username: username, email: email}))
+		require.Equal(t, []string{"patient"}, me.Roles)
+		require.Equal(t, username, me.Username)
+		require.True(t, me.EmailVerified)
+	})
+
+	t.Run("takes no role from whoever signs up", func(t *testing.T) { // AUTH-1, X-16
+		t.Parallel()
+
+		b := newBench(t)
+		username, email := someone()
+		body := `{"username": "` + username + `", "email": "` + email + `", "name": "Ada", "password": "` + goodPassword + `", "role": "doctor"}`
+		resp, err := b.SignUpWithBodyWithResponse(t.Context(), "application/json", bytes.NewBufferString(body))
 		require.NoError(t, err)
-		require.NotNil(t, me.JSON200, string(me.Body))
-		require.Equal(t, []string{"patient"}, me.JSON200.Roles)
-		require.Equal(t, username, me.JSON200.Username)
-		require.True(t, me.JSON200.EmailVerified)
+		require.Equal(t, http.StatusBadRequest, resp.StatusCode())
+	})
+
+	t.Run("points at every wrong field", func(t *testing.T) { // X-7
+		t.Parallel()
+
+		resp, err := newBench(t).SignUpWithResponse(t.Context(), api.NewAccount{Username: "-", Email: "x", Name: " ", Password: "short"})
+		require.NoError(t, err)
+		require.Equal(t, http.StatusBadRequest, resp.StatusCode())
+		require.ElementsMatch(t, []string{"/username", "/email", "/name", "/password"}, pointers(resp.ApplicationProblemJSON400))
+	})
+
+	t.Run("refuses passwords that are easy to guess", func(t *testing.T) { // AUTH-8
+		t.Parallel()
+
+		username, email := someone()
+		resp, err := newBench(t).SignUpWithResponse(t.Context(), api.NewAccount{Username: username, Email: email, Name: "Ada", Password: "Password2026!"})
+		require.NoError(t, err)
+		isProblem(t, weakPassword, resp.Body, resp.StatusCode())
+		require.Equal(t, []string{"/password"}, pointers(resp.ApplicationProblemJSON400))
+	})
+
+	t.Run("is limited for one sender and one address", func(t *testing.T) { // X-9
+		t.Parallel()
+
+		b := newBench(t)
+		username, email := someone()
+		for range codesPerAddress.tries {
+			b.signUp(t, username, email)
+		}
+		resp, err := b.SignUpWithResponse(t.Context(), api.NewAccount{Username: username, Email: email, Name: "Ada", Password: goodPassword})
+		require.NoError(t, err)
+		require.Equal(t, http.StatusTooManyRequests, resp.StatusCode())
+		require.NotEmpty(t, resp.HTTPResponse.Header.Get("Retry-After"))
 	})
 }
 
-func TestCodesWorkOnce(t *testing.T) { // AUTH-7
+func TestSignUpWithTakenNameOrAddress(t *testing.T) { // AUTH-2, AUTH-8, AUTH-10
+	t.Parallel()
+
+	b := newBench(t)
+	owner := b.newUser(t)
+	otherName, otherEmail := someone()
+	free := b.signUp(t, otherName, otherEmail)
+
+	name, email := someone()
+	for _, attempt := range []api.NewAccount{
+		{Username: name, Email: owner.email, Name: "Mallory", Password: "mallorys-own-Password-7"},
+		{Username: owner.username, Email: email, Name: "Mallory", Password: "mallorys-own-Password-7"},
+	} {
+		resp, err := b.SignUpWithResponse(t.Context(), attempt)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusAccepted, resp.StatusCode()) // as for a free one
+		require.NotEqual(t, free.ID, resp.JSON202.ID)
+		require.WithinDuration(t, time.Now().Add(codeLifetime), resp.JSON202.ExpiresAt, time.Minute)
+		confirm, err := b.ConfirmVerificationWithResponse(t.Context(), resp.JSON202.ID, api.Code{Code: "123456"})
+		require.NoError(t, err)
+		isProblem(t, errCode, confirm.Body, confirm.StatusCode())
+	}
+
+	b.mail.Await(t, owner.email, "signup_attempt", 1)
+	before := b.me(t, owner)
+	require.Equal(t, "Ada Lovelace", before.Name)
+	require.NotNil(t, b.logIn(t, owner.username, goodPassword).JSON200)
+	wrong := b.logIn(t, owner.email, "mallorys-own-Password-7")
+	isProblem(t, errCredentials, wrong.Body, wrong.StatusCode())
+	require.Empty(t, b.mail.To(email), "the name tells nothing either")
+}
+
+func TestSignUpTakesTheSameTime(t *testing.T) {
+	t.Parallel()
+
+	b := newBench(t)
+	owner := b.newUser(t)
+	measure := func(name func() (string, string)) time.Duration {
+		var all []time.Duration
+		for range 5 {
+			username, email := name()
+			began := time.Now()
+			b.signUp(t, username, email)
+			all = append(all, time.Since(began))
+		}
+		slices.Sort(all)
+		return all[len(all)/2]
+	}
+	free := measure(someone)
+	taken := measure(func() (string, string) {
+		_, email := someone()
+		return owner.username, email
+	})
+	require.InDelta(t, free.Seconds(), taken.Seconds(), 0.15) // both are one hash and one insert; the rest is a job's
+}
+
+func TestConfirmVerification(t *testing.T) {
+	t.Parallel()
+
+	t.Run("takes a code once", func(t *testing.T) { // AUTH-7
+		t.Parallel()
+
+		b := newBench(t)
+		username, email := someone()
+		c := b.signUp(t, username, email)
+		b.verify(t, c, email)
+		code := b.mail.Await(t, email, "verification_code_valid", 1).Data["verification_code"]
+		again, err := b.ConfirmVerificationWithResponse(t.Context(), c.ID, api.Code{Code: code})
+		require.NoError(t, err)
+		isProblem(t, errCode, again.Body, again.StatusCode())
+	})
+
+	t.Run("refuses the right code after too many wrong ones", func(t *testing.T) {
+		t.Parallel()
+
+		b := newBench(t)
+		username, email := someone()
+		c := b.signUp(t, username, email)
+		code := b.mail.Await(t, email, "verification_code_valid", 1).Data["verification_code"]
+		for range 6 {
+			_, err := b.ConfirmVerificationWithResponse(t.Context(), c.ID, api.Code{Code: "000000"})
+			require.NoError(t, err)
+		}
+		late, err := b.ConfirmVerificationWithResponse(t.Context(), c.ID, api.Code{Code: code})
+		require.NoError(t, err)
+		isProblem(t, errCode, late.Body, late.StatusCode())
+	})
+
+	t.Run("does not know the challenge", func(t *testing.T) {
+		t.Parallel()
+
+		resp, err := newBench(t).ConfirmVerificationWithResponse(t.Context(), uuid.New(), api.Code{Code: "123456"})
+		require.NoError(t, err)
+		isProblem(t, errCode, resp.Body, resp.StatusCode())
+	})
+}
+
+func TestCreateVerification(t *testing.T) { // AUTH-8
 	t.Parallel()
 
 	b := newBench(t)
 	username, email := someone()
-	c := b.signUp(t, username, email)
-	letter := b.mail.Await(t, email, "verification_code_valid", 1)
-	wrong, err := b.ConfirmVerificationWithResponse(t.Context(), c.ID, api.Code{Code: "000000"})
+	b.signUp(t, username, email)
+	b.mail.Await(t, email, "verification_code_valid", 1)
+	resent, err := b.CreateVerificationWithResponse(t.Context(), api.Address{Email: email})
 	require.NoError(t, err)
-	isProblem(t, errCode, wrong.Body, wrong.StatusCode())
-	b.verify(t, c, email)
-	again, err := b.ConfirmVerificationWithResponse(t.Context(), c.ID, api.Code{Code: letter.Data["verification_code"]})
+	require.Equal(t, http.StatusAccepted, resent.StatusCode())
+	code := b.mail.Await(t, email, "verification_code_valid", 2).Data["verification_code"]
+	ok, err := b.ConfirmVerificationWithResponse(t.Context(), resent.JSON202.ID, api.Code{Code: code})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusNoContent, ok.StatusCode())
+
+	_, unknown := someone()
+	same, err := b.CreateVerificationWithResponse(t.Context(), api.Address{Email: unknown})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusAccepted, same.StatusCode())
+	require.Empty(t, b.mail.To(unknown))
+}
+
+func TestConfirmRecovery(t *testing.T) { // AUTH-9
+	t.Parallel()
+
+	b := newBench(t)
+	u := b.newUser(t)
+	for range guessesPerAccount.tries + 1 {
+		b.logIn(t, u.email, "not the password")
+	}
+	require.Equal(t, http.StatusTooManyRequests, b.logIn(t, u.email, goodPassword).StatusCode())
+
+	asked, err := b.CreateRecoveryWithResponse(t.Context(), api.Address{Email: u.email})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusAccepted, asked.StatusCode())
+	letter := b.mail.Await(t, u.email, "recovery_code_valid", 1)
+	require.Contains(t, letter.Data["recovery_url"], "/recovery?id="+asked.JSON202.ID.String())
+
+	weak, err := b.ConfirmRecoveryWithResponse(t.Context(), asked.JSON202.ID, api.NewPassword{Code: letter.Data["recovery_code"], Password: "1234567890"})
+	require.NoError(t, err)
+	isProblem(t, weakPassword, weak.Body, weak.StatusCode())
+	const fresh = "a-fresh-Start-for-2026"
+	set, err := b.ConfirmRecoveryWithResponse(t.Context(), asked.JSON202.ID, api.NewPassword{Code: letter.Data["recovery_code"], Password: fresh})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusNoContent, set.StatusCode(), string(set.Body))
+
+	require.Equal(t, http.StatusUnauthorized, b.forwardAuth(t, bearer(u.token)).StatusCode, "every session ends")
+	require.NotNil(t, b.logIn(t, u.email, fresh).JSON200, "the lock is lifted")
+	old := b.logIn(t, u.username, goodPassword)
+	isProblem(t, errCredentials, old.Body, old.StatusCode())
+	again, err := b.ConfirmRecoveryWithResponse(t.Context(), asked.JSON202.ID, api.NewPassword{Code: letter.Data["recovery_code"], Password: fresh})
 	require.NoError(t, err)
 	isProblem(t, errCode, again.Body, again.StatusCode())
-	require.Less(t, time.Until(c.ExpiresAt), codeLifetime+time.Minute)
-	require.Equal(t, http.StatusOK, b.logIn(t, username, goodPassword).StatusCode())
+}
+
+func TestCreateRecoveryTellsNothing(t *testing.T) {
+	t.Parallel()
+
+	b := newBench(t)
+	_, unknown := someone()
+	resp, err := b.CreateRecoveryWithResponse(t.Context(), api.Address{Email: unknown})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusAccepted, resp.StatusCode())
+	require.Empty(t, b.mail.To(unknown))
+	set, err := b.ConfirmRecoveryWithResponse(t.Context(), resp.JSON202.ID, api.NewPassword{Code: "123456", Password: goodPassword})
+	require.NoError(t, err)
+	isProblem(t, errCode, set.Body, set.StatusCode())
+}
+
+func pointers(p *problem.Problem) []string {
+	var all []string
+	for _, f := range p.Errors {
+		all = append(all, f.Pointer)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// me is what the API says of u to u.
+func (b *bench) me(t *testing.T, u user) *api.Me {
+	t.Helper()
+	resp, err := b.GetMeWithResponse(t.Context(), b.as(t, u))
+	require.NoError(t, err)
+	require.NotNil(t, resp.JSON200, string(resp.Body))
+	return resp.JSON200
 }
