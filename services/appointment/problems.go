@@ -45,6 +45,9 @@ var byConstraint = map[string]*problem.Problem{
 
 // explain names the rule that err broke, if the database found one broken.
 func explain(err error) error {
+	if _, ok := errors.AsType[*problem.Problem](err); ok {
+		return err // someone who knew more has
+	}
 	if p, ok := byConstraint[postgres.Constraint(err)]; ok {
 		return p.Because(err)
 	}

@@ -53,8 +53,8 @@ WITH released AS (
         AND appointments.id NOT IN (SELECT released.id FROM released)
 )
 INSERT INTO appointments (doctor_id, patient_id, clinic_id, appointment_type_id, starts_at, ends_at, status, expires_at, override_reason, overbooked)
-SELECT @doctor_id, @patient_id, @clinic_id, @appointment_type_id, @starts_at, @ends_at, @status, sqlc.narg('expires_at'), sqlc.narg('override_reason'),
-    EXISTS (SELECT FROM doctors_own) AND sqlc.narg('override_reason') IS NOT NULL
+SELECT @doctor_id, @patient_id, @clinic_id, @appointment_type_id, @starts_at, @ends_at, @status, sqlc.narg('expires_at'), sqlc.narg('override_reason')::text,
+    EXISTS (SELECT FROM doctors_own) AND sqlc.narg('override_reason')::text IS NOT NULL
 WHERE (SELECT count(*) FROM released) >= 0 -- so that it runs before the insert
     AND (sqlc.narg('override_reason')::text IS NOT NULL OR NOT EXISTS (SELECT FROM doctors_own WHERE doctors_own.overbooked))
 RETURNING *;
@@ -74,8 +74,8 @@ WITH released AS (
         AND appointments.id NOT IN (SELECT released.id FROM released)
 )
 UPDATE appointments
-SET starts_at = @starts_at, ends_at = @ends_at, clinic_id = @clinic_id, override_reason = sqlc.narg('override_reason'),
-    overbooked = EXISTS (SELECT FROM doctors_own) AND sqlc.narg('override_reason') IS NOT NULL,
+SET starts_at = @starts_at, ends_at = @ends_at, clinic_id = @clinic_id, override_reason = sqlc.narg('override_reason')::text,
+    overbooked = EXISTS (SELECT FROM doctors_own) AND sqlc.narg('override_reason')::text IS NOT NULL,
     sequence = sequence + 1, version = version + 1, updated_at = @now
 WHERE appointments.id = @id
     AND (SELECT count(*) FROM released) >= 0

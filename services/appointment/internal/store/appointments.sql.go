@@ -87,8 +87,8 @@ WITH released AS (
         AND appointments.id NOT IN (SELECT released.id FROM released)
 )
 INSERT INTO appointments (doctor_id, patient_id, clinic_id, appointment_type_id, starts_at, ends_at, status, expires_at, override_reason, overbooked)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9,
-    EXISTS (SELECT FROM doctors_own) AND $9 IS NOT NULL
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9::text,
+    EXISTS (SELECT FROM doctors_own) AND $9::text IS NOT NULL
 WHERE (SELECT count(*) FROM released) >= 0 -- so that it runs before the insert
     AND ($9::text IS NOT NULL OR NOT EXISTS (SELECT FROM doctors_own WHERE doctors_own.overbooked))
 RETURNING id, doctor_id, patient_id, clinic_id, appointment_type_id, starts_at, ends_at, status, expires_at, overbooked, override_reason, cancelled_by, cancellation_reason, sequence, version, created_at, updated_at
@@ -766,8 +766,8 @@ WITH released AS (
         AND appointments.id NOT IN (SELECT released.id FROM released)
 )
 UPDATE appointments
-SET starts_at = $1, ends_at = $2, clinic_id = $3, override_reason = $4,
-    overbooked = EXISTS (SELECT FROM doctors_own) AND $4 IS NOT NULL,
+SET starts_at = $1, ends_at = $2, clinic_id = $3, override_reason = $4::text,
+    overbooked = EXISTS (SELECT FROM doctors_own) AND $4::text IS NOT NULL,
     sequence = sequence + 1, version = version + 1, updated_at = $5
 WHERE appointments.id = $6
     AND (SELECT count(*) FROM released) >= 0
