@@ -12,11 +12,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/mod/modfile"
 )
+
+// buildFlags make small programs, from which it cannot be told where they were built: so that Go's build
+// cache serves every clone. -v names each package as it is compiled.
+var buildFlags = []string{"-v", "-trimpath", "-ldflags", "-s -w"}
 
 // server is a third-party program that third_party/<name>/go.mod pins.
 type server struct {
@@ -133,7 +138,7 @@ func (s *Stack) buildServer(ctx context.Context, srv server, label string) error
 	// Another clone may build the same at this moment: each has a name of its own until it is whole.
 	tmp := fmt.Sprintf("%s.%d", srv.file, os.Getpid())
 	defer os.Remove(tmp)
-	args = append(append([]string{"build"}, args...), "-v", "-trimpath", "-ldflags", "-s -w", "-o", tmp, srv.pkg)
+	args = slices.Concat([]string{"build", "-o", tmp}, args, buildFlags, []string{srv.pkg})
 	if err := s.goRun(ctx, dir, label, args...); err != nil {
 		return err
 	}
@@ -191,7 +196,7 @@ func (s *Stack) buildOwn(ctx context.Context, bin string) ([]string, error) {
 		return nil, err
 	}
 	before := map[string]string{}
-	args := []string{"build", "-v", "-o", bin + "/", "./dev"}
+	args := slices.Concat([]string{"build", "-o", bin + "/"}, buildFlags, []string{"./dev"})
 	for _, dir := range mains {
 		name := filepath.Base(dir)
 		rel, _ := filepath.Rel(s.Root, dir)
