@@ -36,20 +36,28 @@ func (f *forwardAuth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	token, cookie, ok := credential(r)
 	switch {
 	case !ok:
-		problem.Write(w, r, errBadCredential)
+		refuse(w, r, errBadCredential)
 		return
 	case token == "":
 		return
 	case cookie && !f.sameOrigin(r.Header):
-		problem.Write(w, r, errCrossOrigin)
+		refuse(w, r, errCrossOrigin)
 		return
 	}
 	passport, err := f.gate.Open(r.Context(), token)
 	if err != nil {
-		problem.Write(w, r, gateProblem(err))
+		refuse(w, r, gateProblem(err))
 		return
 	}
 	w.Header()[identity.Header] = passport.Header
+}
+
+// refuse answers in Traefik's place: what it says goes to the client as it is.
+func refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if id := r.Header.Get("X-Request-Id"); id != "" {
+		w.Header().Set("X-Request-Id", id)
+	}
+	problem.Write(w, r, err)
 }
 
 func gateProblem(err error) error {
