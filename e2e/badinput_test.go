@@ -225,8 +225,8 @@ func TestARefusalRepeatsNothingOfTheRequest(t *testing.T) {
 		schema := o.doc.RequestBody.Value.Content["application/json"].Schema.Value
 		for name := range schema.Properties {
 			secret := unique("secret")
-			got := c.do(t, o.method, o.url(), put(o.example(), "/"+name, map[string]any{secret: secret + "\x7f"}))
-			require.NotContains(t, strings.ReplaceAll(string(got.body), `/`+secret, ""), secret, "%s", o.id)
+			got := c.do(t, o.method, o.url(), put(o.example(), "/"+name, map[string]any{"odd": secret + "\x7f"}))
+			require.NotContains(t, string(got.body), secret, "%s", o.id)
 		}
 	}
 }
