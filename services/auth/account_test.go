@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/healthe/healthe/kit/config"
+	"github.com/healthe/healthe/kit/postgres"
 	api "github.com/healthe/healthe/openapi/auth"
 	"github.com/healthe/healthe/services/auth/internal/seal"
 	"github.com/healthe/healthe/services/auth/internal/store"
@@ -167,4 +168,12 @@ func TestGetJWKS(t *testing.T) { // AUTH-11, X-1
 	require.Len(t, resp.JSON200.Keys, 1)
 	require.Equal(t, "Ed25519", resp.JSON200.Keys[0].Crv)
 	require.NotContains(t, string(resp.Body), `"d"`, "no private part")
+}
+
+func openURL(t *testing.T, url config.Secret) *postgres.DB {
+	t.Helper()
+	db, err := postgres.Open(t.Context(), url, "auth")
+	require.NoError(t, err)
+	t.Cleanup(db.Close)
+	return db
 }
