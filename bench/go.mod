@@ -25,3 +25,7 @@ replace (
 	github.com/healthe/healthe/dev => ../dev
 	github.com/healthe/healthe/openapi => ../openapi
 )
+
+require github.com/healthe/healthe/bench/ratio v0.0.0
+
+replace github.com/healthe/healthe/bench/ratio => ./ratio

@@ -38,8 +38,14 @@ func run(ctx context.Context) (err error) {
 		Env:      map[string]string{"RATE_LIMIT": "1000000", "RATE_LIMIT_LOGIN": "1000000"},
 		Progress: &stack.Lines{W: os.Stderr, Every: 2 * time.Second},
 	}
-	s, err := stack.Start(ctx, options)
+	s, err := stack.Open(options)
 	if err != nil {
+		return err
+	}
+	if err := s.Remove(ctx); err != nil { // what an interrupted run has left
+		return err
+	}
+	if s, err = stack.Start(ctx, options); err != nil {
 		return err
 	}
 	defer func() {

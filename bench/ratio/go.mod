@@ -1,0 +1,3 @@
+module github.com/healthe/healthe/bench/ratio
+
+go 1.26.0
