@@ -130,3 +130,11 @@ func TestEveryOperation(t *testing.T) {
 		})
 	})
 }
+
+// problemFields returns the detail of the first field that a problem names.
+func problemFields(t *testing.T, err error) string {
+	t.Helper()
+	p, ok := errors.AsType[*problem.Problem](err)
+	require.True(t, ok)
+	return p.Errors[0].Detail
+}

@@ -87,6 +87,7 @@ replace (
 )
 
 require (
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/getkin/kin-openapi v0.153.0
 	github.com/healthe/healthe/bench/ratio v0.0.0
 	github.com/riverqueue/river/rivertype v0.51.1
