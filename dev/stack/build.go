@@ -20,8 +20,8 @@ import (
 )
 
 // buildFlags make small programs, from which it cannot be told where they were built: so that Go's build
-// cache serves every clone. -v names each package as it is compiled.
-var buildFlags = []string{"-v", "-trimpath", "-ldflags", "-s -w"}
+// cache serves every clone and every commit. -v names each package as it is compiled.
+var buildFlags = []string{"-v", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w"}
 
 // server is a third-party program that third_party/<name>/go.mod pins.
 type server struct {

@@ -118,6 +118,9 @@ func (s *Stack) Up(ctx context.Context) (err error) {
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
+	if err := s.Ports.check(); err != nil { // again: building may have taken minutes
+		return err
+	}
 	if s.fixed {
 		s.claim()
 	}
