@@ -59,7 +59,7 @@ func where(ctx context.Context) (journey.Config, error) {
 		return cfg, err
 	}
 	if !s.Running(ctx) {
-		return cfg, errors.New("Nothing is running. Start the platform with ./task up, then try again.") //nolint:staticcheck // a sentence for a person
+		return cfg, errors.New("nothing is running: start the platform with ./task up, then try again")
 	}
 	cfg.URL, cfg.MailpitURL = s.PublicURL(), s.MailURL()
 	for _, a := range s.Accounts() {

@@ -38,20 +38,26 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
+	return newBenchWith(t, testPolicy)
+}
+
+func newBenchWith(t *testing.T, p policy) *bench {
+	t.Helper()
 
 	core := &fakeCore{services: map[string]http.HandlerFunc{}}
 	internal := httptest.NewServer(core)
 	t.Cleanup(internal.Close)
-	return &bench{t, newCatalog(t, internal.URL, core), core.issuer, core}
+	url := newCatalog(t, internal.URL, core, p) // which makes the issuer
+	return &bench{t, url, core.issuer, core}
 }
 
-func newCatalog(t *testing.T, internalURL string, core *fakeCore) string {
+func newCatalog(t *testing.T, internalURL string, core *fakeCore, p policy) string {
 	t.Helper()
 
 	core.issuer = identitytest.New(t)
 	target, err := url.Parse(internalURL)
 	require.NoError(t, err)
-	h, err := newHandler(target, contract.Schemes{"healthe": core.issuer.Verifier.Authenticate}, testPolicy)
+	h, err := newHandler(target, contract.Schemes{"healthe": core.issuer.Verifier.Authenticate}, p)
 	require.NoError(t, err)
 	srv := httptest.NewServer(server.Wrap(h))
 	t.Cleanup(srv.Close)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"mime"
 	"net/http"
 	"net/http/httputil"
@@ -28,6 +29,7 @@ func newProxy(u *upstream, target *url.URL, schemes contract.Schemes) (http.Hand
 		Transport:      u,
 		ModifyResponse: u.answer,
 		ErrorHandler:   u.fail,
+		ErrorLog:       slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn), // an answer that broke off
 	})
 }
 

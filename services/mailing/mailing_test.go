@@ -154,3 +154,12 @@ func (f *fakeAuth) GetContactWithResponse(_ context.Context, id auth.UserID, _ .
 		JSON200:      &auth.Contact{Email: "ada@example.org", Name: "Ada\r\nBcc: all@example.org", Verified: f.verified},
 	}, nil
 }
+
+func TestNewRefusesOpenLinesInProduction(t *testing.T) {
+	t.Parallel()
+
+	cfg := Config{SMTPURL: "smtp://mail.example:587?tls=starttls", MailFrom: "no-reply@healthe.example"}
+	cfg.Env = "production"
+	_, err := New(t.Context(), cfg)
+	require.ErrorContains(t, err, "SMTP_URL")
+}

@@ -1,6 +1,7 @@
 package mailing
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -47,6 +48,33 @@ func TestLetters(t *testing.T) {
 			require.Contains(t, got.HTML, `lang="en"`)
 			require.False(t, strings.Contains(got.HTML, "<img") || strings.Contains(got.HTML, "http-equiv"), "nothing is fetched, nothing tracks")
 		})
+	}
+}
+
+func TestTemplatesAreDocumented(t *testing.T) {
+	t.Parallel()
+
+	all, err := loadLetters()
+	require.NoError(t, err)
+	text, err := os.ReadFile("templates/README.md")
+	require.NoError(t, err)
+	documented := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		if cells := strings.Split(line, "|"); len(cells) == 5 {
+			for name := range strings.SplitSeq(cells[1], ",") {
+				documented[strings.TrimSpace(name)] = cells[2]
+			}
+		}
+	}
+	for name, letter := range all {
+		require.Contains(t, documented, name)
+		var keys []string
+		for key := range strings.SplitSeq(documented[name], ",") {
+			if key = strings.TrimSpace(key); key != "" {
+				keys = append(keys, key)
+			}
+		}
+		require.ElementsMatch(t, letter.required, keys, name)
 	}
 }
 
