@@ -66,7 +66,7 @@ func (p Process) State() string {
 // launch starts process-compose in the background; it outlives this program.
 func (s *Stack) launch(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(s.Root, ".bin/process-compose"),
-		"up", "-D", "-t=false", "--keep-project", "--ordered-shutdown", "--disable-dotenv", "-U", "-u", s.socket(),
+		"up", "-D", "-t=false", "--keep-project", "--disable-dotenv", "-U", "-u", s.socket(),
 		"-L", s.path("logs", "process-compose.log"), "-f", filepath.Join(s.Root, "process-compose.yaml"))
 	cmd.Dir = s.Root
 	cmd.Env = append(os.Environ(), s.Env()...)
