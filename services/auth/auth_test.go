@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/bcrypt"
 
 	"github.com/healthe/healthe/db/dbtest"
 	"github.com/healthe/healthe/kit/config"
@@ -45,7 +46,7 @@ func testConfig() Config {
 	return Config{
 		Config:          server.Config{PublicURL: ory.PublicURL, InternalURL: "http://127.0.0.1:1"},
 		KratosPublicURL: ory.KratosPublic, KratosAdminURL: ory.KratosAdmin, HydraAdminURL: ory.HydraAdmin,
-		KeyEncryptionSecret: config.Secret("a-secret-of-the-tests"), SignupsPerAddress: 60,
+		KeyEncryptionSecret: config.Secret("a-secret-of-the-tests"), SignupsPerAddress: 60, PasswordCost: bcrypt.MinCost,
 	}
 }
 

@@ -94,7 +94,7 @@ func (s *service) workChallenge(ctx context.Context, job *river.Job[challengeJob
 	case store.ChallengePurposeRecovery:
 		kind = kratos.Recovery
 	case store.ChallengePurposeSignup:
-		if made, err := s.makeAccount(ctx, w, row.CreatedAt); err != nil || !made {
+		if made, err := s.makeAccount(ctx, w, row.ID); err != nil || !made {
 			return errors.Join(err, s.eraseUnless(ctx, err, row.ID))
 		}
 	}
@@ -121,9 +121,11 @@ func (s *service) eraseUnless(ctx context.Context, failed error, id uuid.UUID) e
 
 // makeAccount tells whether the account is there now. A taken name or address changes nothing,
 // and the owner of the address is told.
-func (s *service) makeAccount(ctx context.Context, w wish, asked time.Time) (bool, error) {
-	traits := kratos.Traits{Username: w.Username, Email: w.Email, Name: w.Name}
-	_, err := s.kratos.CreateIdentity(ctx, kratos.NewIdentity{Traits: traits, PasswordHash: w.PasswordHash, Roles: []string{gate.Everyone}})
+func (s *service) makeAccount(ctx context.Context, w wish, challenge uuid.UUID) (bool, error) {
+	_, err := s.kratos.CreateIdentity(ctx, kratos.NewIdentity{
+		Traits:       kratos.Traits{Username: w.Username, Email: w.Email, Name: w.Name},
+		PasswordHash: w.PasswordHash, Roles: []string{gate.Everyone}, Origin: kratos.Origin{Challenge: challenge},
+	})
 	if !errors.Is(err, kratos.ErrTaken) {
 		return err == nil, err
 	}
@@ -133,7 +135,7 @@ func (s *service) makeAccount(ctx context.Context, w wish, asked time.Time) (boo
 		return false, nil
 	case err != nil:
 		return false, err
-	case owner.Traits == traits && !owner.Verified() && owner.CreatedAt.After(asked): // this job made it and died
+	case owner.Origin != nil && owner.Origin.Challenge == challenge: // this job made it before, and then failed
 		return true, nil
 	}
 	letter := mailJob{Template: "signup_attempt", Sealed: s.box.Seal(sealAddress, []byte(w.Email)), Data: map[string]string{"url": s.cfg.PublicURL + "/recovery"}}

@@ -19,7 +19,6 @@ import (
 )
 
 const (
-	passwordCost  = 11 // of bcrypt; Kratos' configuration says the same
 	codeLifetime  = time.Hour
 	sealChallenge = "challenge"
 )
@@ -43,7 +42,7 @@ func (s *service) SignUp(ctx context.Context, req api.SignUpRequestObject) (api.
 	if err := s.takeCode(ctx, email); err != nil {
 		return nil, err
 	}
-	hash, err := bcrypt.GenerateFromPassword([]byte(b.Password), passwordCost)
+	hash, err := bcrypt.GenerateFromPassword([]byte(b.Password), s.cfg.PasswordCost)
 	if err != nil {
 		return nil, err
 	}

@@ -48,8 +48,20 @@ type Token struct {
 // OfClient tells whether a machine asked for itself, by client credentials.
 func (t Token) OfClient() bool { return t.Subject == t.ClientID }
 
-// Introspect returns what an access token is good for. An unknown one is not active.
+// Introspect returns what an access token is good for. An unknown one is not active. Hydra says so also when it could not ask
+// its database: only a no that it repeats when it is well is one.
 func (c *Client) Introspect(ctx context.Context, token string) (Token, error) {
+	got, err := c.introspect(ctx, token)
+	if err != nil || got.Active {
+		return got, err
+	}
+	if err := c.admins(ctx, http.MethodGet, "/health/ready", nil, nil); err != nil {
+		return got, err
+	}
+	return c.introspect(ctx, token)
+}
+
+func (c *Client) introspect(ctx context.Context, token string) (Token, error) {
 	var got Token
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.admin+"/admin/oauth2/introspect",
 		strings.NewReader(url.Values{"token": {token}}.Encode()))

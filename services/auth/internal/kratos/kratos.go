@@ -52,6 +52,11 @@ type Metadata struct {
 	Roles []string `json:"roles"`
 }
 
+// Origin says which request made an account. Nobody but us sees it.
+type Origin struct {
+	Challenge uuid.UUID `json:"challenge"`
+}
+
 // Address is one that a code was or can be sent to.
 type Address struct {
 	Value    string `json:"value"`
@@ -64,6 +69,7 @@ type Identity struct {
 	State     string    `json:"state"`
 	Traits    Traits    `json:"traits"`
 	Metadata  *Metadata `json:"metadata_public"`
+	Origin    *Origin   `json:"metadata_admin"`
 	Addresses []Address `json:"verifiable_addresses"`
 	CreatedAt time.Time `json:"created_at"`
 }
@@ -94,6 +100,7 @@ type NewIdentity struct {
 	Traits       Traits
 	PasswordHash string
 	Roles        []string
+	Origin       Origin
 }
 
 // CreateIdentity makes an account whose address is not verified, or returns ErrTaken.
@@ -102,6 +109,7 @@ func (c *Client) CreateIdentity(ctx context.Context, n NewIdentity) (Identity, e
 		"schema_id":       "default",
 		"traits":          n.Traits,
 		"metadata_public": Metadata{Roles: n.Roles},
+		"metadata_admin":  n.Origin,
 		"credentials":     map[string]any{"password": map[string]any{"config": map[string]any{"hashed_password": n.PasswordHash}}},
 	}
 	var got Identity

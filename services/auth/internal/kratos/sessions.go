@@ -33,8 +33,20 @@ func (s Session) UserAgent() string {
 	return s.Devices[0].UserAgent
 }
 
-// Whoami returns the session of a token, or ErrUnauthorized.
+// Whoami returns the session of a token, or ErrUnauthorized. Kratos says that there is none also when it could not ask its
+// database: only a no that it repeats when it is well is one.
 func (c *Client) Whoami(ctx context.Context, token string) (Session, error) {
+	got, err := c.whoami(ctx, token)
+	if !errors.Is(err, ErrUnauthorized) {
+		return got, err
+	}
+	if _, err := c.do(ctx, call{method: http.MethodGet, url: c.admin + "/admin/health/ready"}); err != nil {
+		return got, err
+	}
+	return c.whoami(ctx, token)
+}
+
+func (c *Client) whoami(ctx context.Context, token string) (Session, error) {
 	var got Session
 	status, err := c.do(ctx, call{method: http.MethodGet, url: c.public + "/sessions/whoami", token: token, into: &got})
 	if status == http.StatusForbidden { // a second factor would be needed
