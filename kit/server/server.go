@@ -195,7 +195,7 @@ func (s *Service) routes(life context.Context) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if err := cmp.Or(life.Err(), s.ready(r.Context())); err != nil {
+		if err := cmp.Or(life.Err(), s.ready(r.Context())); err != nil && r.Context().Err() == nil {
 			problem.Write(w, r, problem.Unavailable("The service").Because(err))
 		}
 	})

@@ -150,7 +150,7 @@ func (p *Problem) Is(target error) bool {
 func Write(w http.ResponseWriter, r *http.Request, err error) {
 	p := From(err)
 	level := slog.LevelInfo
-	if p.Status >= http.StatusInternalServerError {
+	if p.Status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
 		level = slog.LevelError
 	}
 	slog.Log(r.Context(), level, "request failed", "status", p.Status, "problem", p.Type, "error", err)
@@ -177,7 +177,7 @@ func From(err error) Problem {
 	if p, ok := errors.AsType[*Problem](err); ok && p != nil {
 		return *p
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) { // canceled: nobody waits for the answer
 		return *Timeout()
 	}
 	return *New(http.StatusInternalServerError, "internal", "Internal error", "This is our mistake. The request id helps us to find it.")
