@@ -47,6 +47,7 @@ func Open(ctx context.Context, url config.Secret, service string) (*DB, error) {
 	cfg.ConnConfig.RuntimeParams["application_name"] = service
 	cfg.ConnConfig.RuntimeParams["statement_timeout"] = statementTimeout
 	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	cfg.ConnConfig.RuntimeParams["jit"] = "off" // compiling takes longer than any statement of ours
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("database pool: %w", err)
