@@ -49,7 +49,7 @@ func (s *Stack) build(ctx context.Context) ([]string, error) {
 		}
 	}
 	if len(missing) > 0 {
-		s.progress.Say("building %d third-party servers from source, once for this machine: about 12 minutes on two cores", len(missing))
+		s.progress.Say("building %d third-party servers from source, once for this machine: up to 12 minutes on two cores", len(missing))
 	}
 	for i, srv := range missing {
 		if err := s.buildServer(ctx, srv, fmt.Sprintf("[%d of %d] %s %s", i+1, len(missing), srv.name, srv.version)); err != nil {
@@ -287,6 +287,9 @@ func (s *Stack) watch(stderr io.Reader, label string) string {
 
 // explainGo turns the go command's words into ours where the remedy is known.
 func explainGo(label, said string) error {
+	if _, name, counted := strings.Cut(label, "] "); counted { // [1 of 6] etcd
+		label = name
+	}
 	for _, sign := range []string{"no such host", "dial tcp", "connection refused", "i/o timeout", "TLS handshake timeout", "disabled by GOPROXY=off", "proxyconnect", "network is unreachable"} {
 		if strings.Contains(said, sign) {
 			return Fault{
