@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	externalRef0 "github.com/healthe/healthe/openapi/problem"
+	externalRef2 "github.com/healthe/healthe/openapi/problem"
 	"github.com/oapi-codegen/runtime"
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
@@ -310,10 +310,10 @@ type UserID = openapi_types.UUID
 // ListConsentsParams defines parameters for ListConsents.
 type ListConsentsParams struct {
 	// Limit How many items a page holds.
-	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListRoleRequestsParams defines parameters for ListRoleRequests.
@@ -325,10 +325,10 @@ type ListRoleRequestsParams struct {
 	Status *RoleRequestStatus `form:"status,omitempty" json:"status,omitempty"`
 
 	// Limit How many items a page holds.
-	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListRoleRequestsParamsView defines parameters for ListRoleRequests.
@@ -337,34 +337,34 @@ type ListRoleRequestsParamsView string
 // CreateRoleRequestParams defines parameters for CreateRoleRequest.
 type CreateRoleRequestParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ApproveRoleRequestParams defines parameters for ApproveRoleRequest.
 type ApproveRoleRequestParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef0.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
 }
 
 // RefuseRoleRequestParams defines parameters for RefuseRoleRequest.
 type RefuseRoleRequestParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef0.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListSessionsParams defines parameters for ListSessions.
 type ListSessionsParams struct {
 	// Limit How many items a page holds.
-	Limit *externalRef0.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef0.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // LogInJSONRequestBody defines body for LogIn for application/json ContentType.
@@ -3020,11 +3020,11 @@ type ListConsentsResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *ConsentPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListConsentsResponse200Headers
 }
@@ -3035,17 +3035,17 @@ func (r ListConsentsResponse) GetJSON200() *ConsentPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListConsentsResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r ListConsentsResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ListConsentsResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r ListConsentsResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListConsentsResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r ListConsentsResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3082,25 +3082,25 @@ type WithdrawConsentResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r WithdrawConsentResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r WithdrawConsentResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r WithdrawConsentResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r WithdrawConsentResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r WithdrawConsentResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r WithdrawConsentResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3144,7 +3144,7 @@ type GetJWKSResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *KeySet
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetJWKSResponse200Headers
 }
@@ -3155,7 +3155,7 @@ func (r GetJWKSResponse) GetJSON200() *KeySet {
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetJWKSResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r GetJWKSResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3194,15 +3194,15 @@ type LogInResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Login
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *externalRef0.Problem
+	ApplicationProblemJSON429 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3211,27 +3211,27 @@ func (r LogInResponse) GetJSON200() *Login {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r LogInResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r LogInResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r LogInResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r LogInResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r LogInResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r LogInResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r LogInResponse) GetApplicationProblemJSON429() *externalRef0.Problem {
+func (r LogInResponse) GetApplicationProblemJSON429() *externalRef2.Problem {
 	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r LogInResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r LogInResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3268,25 +3268,25 @@ type LogOutResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r LogOutResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r LogOutResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r LogOutResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r LogOutResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r LogOutResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r LogOutResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3325,11 +3325,11 @@ type GetMeResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Me
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3338,17 +3338,17 @@ func (r GetMeResponse) GetJSON200() *Me {
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetMeResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r GetMeResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetMeResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r GetMeResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetMeResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r GetMeResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3385,39 +3385,39 @@ type DeleteAccountResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *externalRef0.Problem
+	ApplicationProblemJSON429 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeleteAccountResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r DeleteAccountResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteAccountResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r DeleteAccountResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeleteAccountResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r DeleteAccountResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r DeleteAccountResponse) GetApplicationProblemJSON429() *externalRef0.Problem {
+func (r DeleteAccountResponse) GetApplicationProblemJSON429() *externalRef2.Problem {
 	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeleteAccountResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r DeleteAccountResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3454,39 +3454,39 @@ type ChangeEmailResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *externalRef0.Problem
+	ApplicationProblemJSON429 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ChangeEmailResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r ChangeEmailResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ChangeEmailResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r ChangeEmailResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r ChangeEmailResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r ChangeEmailResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r ChangeEmailResponse) GetApplicationProblemJSON429() *externalRef0.Problem {
+func (r ChangeEmailResponse) GetApplicationProblemJSON429() *externalRef2.Problem {
 	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ChangeEmailResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r ChangeEmailResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3523,25 +3523,25 @@ type ConfirmEmailResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ConfirmEmailResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r ConfirmEmailResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ConfirmEmailResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r ConfirmEmailResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ConfirmEmailResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r ConfirmEmailResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3578,39 +3578,39 @@ type ChangePasswordResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *externalRef0.Problem
+	ApplicationProblemJSON429 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ChangePasswordResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r ChangePasswordResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ChangePasswordResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r ChangePasswordResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r ChangePasswordResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r ChangePasswordResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r ChangePasswordResponse) GetApplicationProblemJSON429() *externalRef0.Problem {
+func (r ChangePasswordResponse) GetApplicationProblemJSON429() *externalRef2.Problem {
 	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ChangePasswordResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r ChangePasswordResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3649,11 +3649,11 @@ type CreateRecoveryResponse struct {
 	// JSON202 the response for an HTTP 202 `application/json` response
 	JSON202 *Challenge
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *externalRef0.Problem
+	ApplicationProblemJSON429 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetJSON202 returns the response for an HTTP 202 `application/json` response
@@ -3662,17 +3662,17 @@ func (r CreateRecoveryResponse) GetJSON202() *Challenge {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CreateRecoveryResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r CreateRecoveryResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r CreateRecoveryResponse) GetApplicationProblemJSON429() *externalRef0.Problem {
+func (r CreateRecoveryResponse) GetApplicationProblemJSON429() *externalRef2.Problem {
 	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CreateRecoveryResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r CreateRecoveryResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3709,25 +3709,25 @@ type ConfirmRecoveryResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *externalRef0.Problem
+	ApplicationProblemJSON429 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ConfirmRecoveryResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r ConfirmRecoveryResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r ConfirmRecoveryResponse) GetApplicationProblemJSON429() *externalRef0.Problem {
+func (r ConfirmRecoveryResponse) GetApplicationProblemJSON429() *externalRef2.Problem {
 	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ConfirmRecoveryResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r ConfirmRecoveryResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3766,11 +3766,11 @@ type RefreshSessionResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Session
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3779,17 +3779,17 @@ func (r RefreshSessionResponse) GetJSON200() *Session {
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r RefreshSessionResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r RefreshSessionResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r RefreshSessionResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r RefreshSessionResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r RefreshSessionResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r RefreshSessionResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3833,13 +3833,13 @@ type ListRoleRequestsResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *RoleRequestPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListRoleRequestsResponse200Headers
 }
@@ -3850,22 +3850,22 @@ func (r ListRoleRequestsResponse) GetJSON200() *RoleRequestPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListRoleRequestsResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r ListRoleRequestsResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ListRoleRequestsResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r ListRoleRequestsResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r ListRoleRequestsResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r ListRoleRequestsResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListRoleRequestsResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r ListRoleRequestsResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3910,17 +3910,17 @@ type CreateRoleRequestResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *RoleRequest
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef0.Problem
+	ApplicationProblemJSON422 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateRoleRequestResponse201Headers
 }
@@ -3931,32 +3931,32 @@ func (r CreateRoleRequestResponse) GetJSON201() *RoleRequest {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CreateRoleRequestResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r CreateRoleRequestResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CreateRoleRequestResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r CreateRoleRequestResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CreateRoleRequestResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r CreateRoleRequestResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CreateRoleRequestResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r CreateRoleRequestResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CreateRoleRequestResponse) GetApplicationProblemJSON422() *externalRef0.Problem {
+func (r CreateRoleRequestResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CreateRoleRequestResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r CreateRoleRequestResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4000,13 +4000,13 @@ type GetRoleRequestResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *RoleRequest
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetRoleRequestResponse200Headers
 }
@@ -4017,22 +4017,22 @@ func (r GetRoleRequestResponse) GetJSON200() *RoleRequest {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetRoleRequestResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r GetRoleRequestResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetRoleRequestResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r GetRoleRequestResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetRoleRequestResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r GetRoleRequestResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetRoleRequestResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r GetRoleRequestResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4076,21 +4076,21 @@ type ApproveRoleRequestResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *RoleRequest
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef0.Problem
+	ApplicationProblemJSON412 *externalRef2.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef0.Problem
+	ApplicationProblemJSON422 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ApproveRoleRequestResponse200Headers
 }
@@ -4101,42 +4101,42 @@ func (r ApproveRoleRequestResponse) GetJSON200() *RoleRequest {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ApproveRoleRequestResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r ApproveRoleRequestResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ApproveRoleRequestResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r ApproveRoleRequestResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r ApproveRoleRequestResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r ApproveRoleRequestResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r ApproveRoleRequestResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r ApproveRoleRequestResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r ApproveRoleRequestResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r ApproveRoleRequestResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r ApproveRoleRequestResponse) GetApplicationProblemJSON412() *externalRef0.Problem {
+func (r ApproveRoleRequestResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r ApproveRoleRequestResponse) GetApplicationProblemJSON422() *externalRef0.Problem {
+func (r ApproveRoleRequestResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ApproveRoleRequestResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r ApproveRoleRequestResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4180,21 +4180,21 @@ type RefuseRoleRequestResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *RoleRequest
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef0.Problem
+	ApplicationProblemJSON409 *externalRef2.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef0.Problem
+	ApplicationProblemJSON412 *externalRef2.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef0.Problem
+	ApplicationProblemJSON422 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RefuseRoleRequestResponse200Headers
 }
@@ -4205,42 +4205,42 @@ func (r RefuseRoleRequestResponse) GetJSON200() *RoleRequest {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r RefuseRoleRequestResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r RefuseRoleRequestResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r RefuseRoleRequestResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r RefuseRoleRequestResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r RefuseRoleRequestResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r RefuseRoleRequestResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r RefuseRoleRequestResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r RefuseRoleRequestResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r RefuseRoleRequestResponse) GetApplicationProblemJSON409() *externalRef0.Problem {
+func (r RefuseRoleRequestResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r RefuseRoleRequestResponse) GetApplicationProblemJSON412() *externalRef0.Problem {
+func (r RefuseRoleRequestResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r RefuseRoleRequestResponse) GetApplicationProblemJSON422() *externalRef0.Problem {
+func (r RefuseRoleRequestResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r RefuseRoleRequestResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r RefuseRoleRequestResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4277,18 +4277,18 @@ type DeleteOtherSessionsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteOtherSessionsResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r DeleteOtherSessionsResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeleteOtherSessionsResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r DeleteOtherSessionsResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4332,11 +4332,11 @@ type ListSessionsResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *SessionPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListSessionsResponse200Headers
 }
@@ -4347,17 +4347,17 @@ func (r ListSessionsResponse) GetJSON200() *SessionPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListSessionsResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r ListSessionsResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ListSessionsResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r ListSessionsResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListSessionsResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r ListSessionsResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4394,32 +4394,32 @@ type DeleteSessionResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeleteSessionResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r DeleteSessionResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteSessionResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r DeleteSessionResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeleteSessionResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r DeleteSessionResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeleteSessionResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r DeleteSessionResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4458,11 +4458,11 @@ type SignUpResponse struct {
 	// JSON202 the response for an HTTP 202 `application/json` response
 	JSON202 *Challenge
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *externalRef0.Problem
+	ApplicationProblemJSON429 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetJSON202 returns the response for an HTTP 202 `application/json` response
@@ -4471,17 +4471,17 @@ func (r SignUpResponse) GetJSON202() *Challenge {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r SignUpResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r SignUpResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r SignUpResponse) GetApplicationProblemJSON429() *externalRef0.Problem {
+func (r SignUpResponse) GetApplicationProblemJSON429() *externalRef2.Problem {
 	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r SignUpResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r SignUpResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4520,15 +4520,15 @@ type GetContactResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Contact
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4537,27 +4537,27 @@ func (r GetContactResponse) GetJSON200() *Contact {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetContactResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r GetContactResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetContactResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r GetContactResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetContactResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r GetContactResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetContactResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r GetContactResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetContactResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r GetContactResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4594,39 +4594,39 @@ type RevokeRoleResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef0.Problem
+	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef0.Problem
+	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef0.Problem
+	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r RevokeRoleResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r RevokeRoleResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r RevokeRoleResponse) GetApplicationProblemJSON401() *externalRef0.Problem {
+func (r RevokeRoleResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r RevokeRoleResponse) GetApplicationProblemJSON403() *externalRef0.Problem {
+func (r RevokeRoleResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r RevokeRoleResponse) GetApplicationProblemJSON404() *externalRef0.Problem {
+func (r RevokeRoleResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r RevokeRoleResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r RevokeRoleResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4665,11 +4665,11 @@ type CreateVerificationResponse struct {
 	// JSON202 the response for an HTTP 202 `application/json` response
 	JSON202 *Challenge
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *externalRef0.Problem
+	ApplicationProblemJSON429 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetJSON202 returns the response for an HTTP 202 `application/json` response
@@ -4678,17 +4678,17 @@ func (r CreateVerificationResponse) GetJSON202() *Challenge {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CreateVerificationResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r CreateVerificationResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r CreateVerificationResponse) GetApplicationProblemJSON429() *externalRef0.Problem {
+func (r CreateVerificationResponse) GetApplicationProblemJSON429() *externalRef2.Problem {
 	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CreateVerificationResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r CreateVerificationResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4725,25 +4725,25 @@ type ConfirmVerificationResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef0.Problem
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *externalRef0.Problem
+	ApplicationProblemJSON429 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef0.Problem
+	ApplicationProblemJSONDefault *externalRef2.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ConfirmVerificationResponse) GetApplicationProblemJSON400() *externalRef0.Problem {
+func (r ConfirmVerificationResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r ConfirmVerificationResponse) GetApplicationProblemJSON429() *externalRef0.Problem {
+func (r ConfirmVerificationResponse) GetApplicationProblemJSON429() *externalRef2.Problem {
 	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ConfirmVerificationResponse) GetApplicationProblemJSONDefault() *externalRef0.Problem {
+func (r ConfirmVerificationResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -5368,21 +5368,21 @@ func ParseListConsentsResponse(rsp *http.Response) (*ListConsentsResponse, error
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5424,21 +5424,21 @@ func ParseWithdrawConsentResponse(rsp *http.Response) (*WithdrawConsentResponse,
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5471,7 +5471,7 @@ func ParseGetJWKSResponse(rsp *http.Response) (*GetJWKSResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5517,35 +5517,35 @@ func ParseLogInResponse(rsp *http.Response) (*LogInResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5574,21 +5574,21 @@ func ParseLogOutResponse(rsp *http.Response) (*LogOutResponse, error) {
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5621,21 +5621,21 @@ func ParseGetMeResponse(rsp *http.Response) (*GetMeResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5664,35 +5664,35 @@ func ParseDeleteAccountResponse(rsp *http.Response) (*DeleteAccountResponse, err
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5721,35 +5721,35 @@ func ParseChangeEmailResponse(rsp *http.Response) (*ChangeEmailResponse, error) 
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5778,21 +5778,21 @@ func ParseConfirmEmailResponse(rsp *http.Response) (*ConfirmEmailResponse, error
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5821,35 +5821,35 @@ func ParseChangePasswordResponse(rsp *http.Response) (*ChangePasswordResponse, e
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5882,21 +5882,21 @@ func ParseCreateRecoveryResponse(rsp *http.Response) (*CreateRecoveryResponse, e
 		response.JSON202 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5925,21 +5925,21 @@ func ParseConfirmRecoveryResponse(rsp *http.Response) (*ConfirmRecoveryResponse,
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5972,21 +5972,21 @@ func ParseRefreshSessionResponse(rsp *http.Response) (*RefreshSessionResponse, e
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6019,28 +6019,28 @@ func ParseListRoleRequestsResponse(rsp *http.Response) (*ListRoleRequestsRespons
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6086,42 +6086,42 @@ func ParseCreateRoleRequestResponse(rsp *http.Response) (*CreateRoleRequestRespo
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6174,28 +6174,28 @@ func ParseGetRoleRequestResponse(rsp *http.Response) (*GetRoleRequestResponse, e
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6241,56 +6241,56 @@ func ParseApproveRoleRequestResponse(rsp *http.Response) (*ApproveRoleRequestRes
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6336,56 +6336,56 @@ func ParseRefuseRoleRequestResponse(rsp *http.Response) (*RefuseRoleRequestRespo
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6427,14 +6427,14 @@ func ParseDeleteOtherSessionsResponse(rsp *http.Response) (*DeleteOtherSessionsR
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6467,21 +6467,21 @@ func ParseListSessionsResponse(rsp *http.Response) (*ListSessionsResponse, error
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6523,28 +6523,28 @@ func ParseDeleteSessionResponse(rsp *http.Response) (*DeleteSessionResponse, err
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6577,21 +6577,21 @@ func ParseSignUpResponse(rsp *http.Response) (*SignUpResponse, error) {
 		response.JSON202 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6624,35 +6624,35 @@ func ParseGetContactResponse(rsp *http.Response) (*GetContactResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6681,35 +6681,35 @@ func ParseRevokeRoleResponse(rsp *http.Response) (*RevokeRoleResponse, error) {
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6742,21 +6742,21 @@ func ParseCreateVerificationResponse(rsp *http.Response) (*CreateVerificationRes
 		response.JSON202 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6785,21 +6785,21 @@ func ParseConfirmVerificationResponse(rsp *http.Response) (*ConfirmVerificationR
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef0.Problem
+		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -7224,7 +7224,7 @@ func (siw *ServerInterfaceWrapper) CreateRoleRequest(w http.ResponseWriter, r *h
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef0.IdempotencyKey
+		var IdempotencyKey externalRef2.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -7300,7 +7300,7 @@ func (siw *ServerInterfaceWrapper) ApproveRoleRequest(w http.ResponseWriter, r *
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef0.IdempotencyKey
+		var IdempotencyKey externalRef2.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -7319,7 +7319,7 @@ func (siw *ServerInterfaceWrapper) ApproveRoleRequest(w http.ResponseWriter, r *
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef0.IfMatch
+		var IfMatch externalRef2.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -7369,7 +7369,7 @@ func (siw *ServerInterfaceWrapper) RefuseRoleRequest(w http.ResponseWriter, r *h
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef0.IdempotencyKey
+		var IdempotencyKey externalRef2.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -7388,7 +7388,7 @@ func (siw *ServerInterfaceWrapper) RefuseRoleRequest(w http.ResponseWriter, r *h
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef0.IfMatch
+		var IfMatch externalRef2.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -7800,7 +7800,7 @@ func (response ListConsents200JSONResponse) VisitListConsentsResponse(w http.Res
 }
 
 type ListConsents400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListConsents400ApplicationProblemPlusJSONResponse) VisitListConsentsResponse(w http.ResponseWriter) error {
@@ -7815,7 +7815,7 @@ func (response ListConsents400ApplicationProblemPlusJSONResponse) VisitListConse
 	return err
 }
 
-type ListConsents401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ListConsents401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ListConsents401ApplicationProblemPlusJSONResponse) VisitListConsentsResponse(w http.ResponseWriter) error {
 
@@ -7830,7 +7830,7 @@ func (response ListConsents401ApplicationProblemPlusJSONResponse) VisitListConse
 }
 
 type ListConsentsdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -7863,7 +7863,7 @@ func (response WithdrawConsent204Response) VisitWithdrawConsentResponse(w http.R
 }
 
 type WithdrawConsent400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response WithdrawConsent400ApplicationProblemPlusJSONResponse) VisitWithdrawConsentResponse(w http.ResponseWriter) error {
@@ -7878,7 +7878,7 @@ func (response WithdrawConsent400ApplicationProblemPlusJSONResponse) VisitWithdr
 	return err
 }
 
-type WithdrawConsent401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type WithdrawConsent401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response WithdrawConsent401ApplicationProblemPlusJSONResponse) VisitWithdrawConsentResponse(w http.ResponseWriter) error {
 
@@ -7893,7 +7893,7 @@ func (response WithdrawConsent401ApplicationProblemPlusJSONResponse) VisitWithdr
 }
 
 type WithdrawConsentdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -7941,7 +7941,7 @@ func (response GetJWKS200JSONResponse) VisitGetJWKSResponse(w http.ResponseWrite
 }
 
 type GetJWKSdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -7980,7 +7980,7 @@ func (response LogIn200JSONResponse) VisitLogInResponse(w http.ResponseWriter) e
 }
 
 type LogIn400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response LogIn400ApplicationProblemPlusJSONResponse) VisitLogInResponse(w http.ResponseWriter) error {
@@ -7995,7 +7995,7 @@ func (response LogIn400ApplicationProblemPlusJSONResponse) VisitLogInResponse(w 
 	return err
 }
 
-type LogIn401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type LogIn401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response LogIn401ApplicationProblemPlusJSONResponse) VisitLogInResponse(w http.ResponseWriter) error {
 
@@ -8009,7 +8009,7 @@ func (response LogIn401ApplicationProblemPlusJSONResponse) VisitLogInResponse(w 
 	return err
 }
 
-type LogIn403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type LogIn403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response LogIn403ApplicationProblemPlusJSONResponse) VisitLogInResponse(w http.ResponseWriter) error {
 
@@ -8023,7 +8023,7 @@ func (response LogIn403ApplicationProblemPlusJSONResponse) VisitLogInResponse(w 
 	return err
 }
 
-type LogIn429ApplicationProblemPlusJSONResponse externalRef0.Problem
+type LogIn429ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response LogIn429ApplicationProblemPlusJSONResponse) VisitLogInResponse(w http.ResponseWriter) error {
 
@@ -8038,7 +8038,7 @@ func (response LogIn429ApplicationProblemPlusJSONResponse) VisitLogInResponse(w 
 }
 
 type LogIndefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -8070,7 +8070,7 @@ func (response LogOut204Response) VisitLogOutResponse(w http.ResponseWriter) err
 }
 
 type LogOut401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response LogOut401ApplicationProblemPlusJSONResponse) VisitLogOutResponse(w http.ResponseWriter) error {
@@ -8085,7 +8085,7 @@ func (response LogOut401ApplicationProblemPlusJSONResponse) VisitLogOutResponse(
 	return err
 }
 
-type LogOut409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type LogOut409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response LogOut409ApplicationProblemPlusJSONResponse) VisitLogOutResponse(w http.ResponseWriter) error {
 
@@ -8100,7 +8100,7 @@ func (response LogOut409ApplicationProblemPlusJSONResponse) VisitLogOutResponse(
 }
 
 type LogOutdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -8138,7 +8138,7 @@ func (response GetMe200JSONResponse) VisitGetMeResponse(w http.ResponseWriter) e
 }
 
 type GetMe401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetMe401ApplicationProblemPlusJSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
@@ -8153,7 +8153,7 @@ func (response GetMe401ApplicationProblemPlusJSONResponse) VisitGetMeResponse(w 
 	return err
 }
 
-type GetMe403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetMe403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetMe403ApplicationProblemPlusJSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
 
@@ -8168,7 +8168,7 @@ func (response GetMe403ApplicationProblemPlusJSONResponse) VisitGetMeResponse(w 
 }
 
 type GetMedefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -8201,7 +8201,7 @@ func (response DeleteAccount204Response) VisitDeleteAccountResponse(w http.Respo
 }
 
 type DeleteAccount400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeleteAccount400ApplicationProblemPlusJSONResponse) VisitDeleteAccountResponse(w http.ResponseWriter) error {
@@ -8216,7 +8216,7 @@ func (response DeleteAccount400ApplicationProblemPlusJSONResponse) VisitDeleteAc
 	return err
 }
 
-type DeleteAccount401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteAccount401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteAccount401ApplicationProblemPlusJSONResponse) VisitDeleteAccountResponse(w http.ResponseWriter) error {
 
@@ -8230,7 +8230,7 @@ func (response DeleteAccount401ApplicationProblemPlusJSONResponse) VisitDeleteAc
 	return err
 }
 
-type DeleteAccount403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteAccount403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteAccount403ApplicationProblemPlusJSONResponse) VisitDeleteAccountResponse(w http.ResponseWriter) error {
 
@@ -8244,7 +8244,7 @@ func (response DeleteAccount403ApplicationProblemPlusJSONResponse) VisitDeleteAc
 	return err
 }
 
-type DeleteAccount429ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteAccount429ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteAccount429ApplicationProblemPlusJSONResponse) VisitDeleteAccountResponse(w http.ResponseWriter) error {
 
@@ -8259,7 +8259,7 @@ func (response DeleteAccount429ApplicationProblemPlusJSONResponse) VisitDeleteAc
 }
 
 type DeleteAccountdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -8292,7 +8292,7 @@ func (response ChangeEmail202Response) VisitChangeEmailResponse(w http.ResponseW
 }
 
 type ChangeEmail400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeEmail400ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
@@ -8307,7 +8307,7 @@ func (response ChangeEmail400ApplicationProblemPlusJSONResponse) VisitChangeEmai
 	return err
 }
 
-type ChangeEmail401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ChangeEmail401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ChangeEmail401ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
 
@@ -8321,7 +8321,7 @@ func (response ChangeEmail401ApplicationProblemPlusJSONResponse) VisitChangeEmai
 	return err
 }
 
-type ChangeEmail403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ChangeEmail403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ChangeEmail403ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
 
@@ -8335,7 +8335,7 @@ func (response ChangeEmail403ApplicationProblemPlusJSONResponse) VisitChangeEmai
 	return err
 }
 
-type ChangeEmail429ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ChangeEmail429ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ChangeEmail429ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
 
@@ -8350,7 +8350,7 @@ func (response ChangeEmail429ApplicationProblemPlusJSONResponse) VisitChangeEmai
 }
 
 type ChangeEmaildefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -8383,7 +8383,7 @@ func (response ConfirmEmail204Response) VisitConfirmEmailResponse(w http.Respons
 }
 
 type ConfirmEmail400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ConfirmEmail400ApplicationProblemPlusJSONResponse) VisitConfirmEmailResponse(w http.ResponseWriter) error {
@@ -8398,7 +8398,7 @@ func (response ConfirmEmail400ApplicationProblemPlusJSONResponse) VisitConfirmEm
 	return err
 }
 
-type ConfirmEmail401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ConfirmEmail401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ConfirmEmail401ApplicationProblemPlusJSONResponse) VisitConfirmEmailResponse(w http.ResponseWriter) error {
 
@@ -8413,7 +8413,7 @@ func (response ConfirmEmail401ApplicationProblemPlusJSONResponse) VisitConfirmEm
 }
 
 type ConfirmEmaildefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -8446,7 +8446,7 @@ func (response ChangePassword204Response) VisitChangePasswordResponse(w http.Res
 }
 
 type ChangePassword400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ChangePassword400ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
@@ -8461,7 +8461,7 @@ func (response ChangePassword400ApplicationProblemPlusJSONResponse) VisitChangeP
 	return err
 }
 
-type ChangePassword401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ChangePassword401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ChangePassword401ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
 
@@ -8475,7 +8475,7 @@ func (response ChangePassword401ApplicationProblemPlusJSONResponse) VisitChangeP
 	return err
 }
 
-type ChangePassword403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ChangePassword403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ChangePassword403ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
 
@@ -8489,7 +8489,7 @@ func (response ChangePassword403ApplicationProblemPlusJSONResponse) VisitChangeP
 	return err
 }
 
-type ChangePassword429ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ChangePassword429ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ChangePassword429ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
 
@@ -8504,7 +8504,7 @@ func (response ChangePassword429ApplicationProblemPlusJSONResponse) VisitChangeP
 }
 
 type ChangePassworddefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -8543,7 +8543,7 @@ func (response CreateRecovery202JSONResponse) VisitCreateRecoveryResponse(w http
 }
 
 type CreateRecovery400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CreateRecovery400ApplicationProblemPlusJSONResponse) VisitCreateRecoveryResponse(w http.ResponseWriter) error {
@@ -8558,7 +8558,7 @@ func (response CreateRecovery400ApplicationProblemPlusJSONResponse) VisitCreateR
 	return err
 }
 
-type CreateRecovery429ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateRecovery429ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateRecovery429ApplicationProblemPlusJSONResponse) VisitCreateRecoveryResponse(w http.ResponseWriter) error {
 
@@ -8573,7 +8573,7 @@ func (response CreateRecovery429ApplicationProblemPlusJSONResponse) VisitCreateR
 }
 
 type CreateRecoverydefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -8607,7 +8607,7 @@ func (response ConfirmRecovery204Response) VisitConfirmRecoveryResponse(w http.R
 }
 
 type ConfirmRecovery400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ConfirmRecovery400ApplicationProblemPlusJSONResponse) VisitConfirmRecoveryResponse(w http.ResponseWriter) error {
@@ -8622,7 +8622,7 @@ func (response ConfirmRecovery400ApplicationProblemPlusJSONResponse) VisitConfir
 	return err
 }
 
-type ConfirmRecovery429ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ConfirmRecovery429ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ConfirmRecovery429ApplicationProblemPlusJSONResponse) VisitConfirmRecoveryResponse(w http.ResponseWriter) error {
 
@@ -8637,7 +8637,7 @@ func (response ConfirmRecovery429ApplicationProblemPlusJSONResponse) VisitConfir
 }
 
 type ConfirmRecoverydefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -8675,7 +8675,7 @@ func (response RefreshSession200JSONResponse) VisitRefreshSessionResponse(w http
 }
 
 type RefreshSession401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response RefreshSession401ApplicationProblemPlusJSONResponse) VisitRefreshSessionResponse(w http.ResponseWriter) error {
@@ -8690,7 +8690,7 @@ func (response RefreshSession401ApplicationProblemPlusJSONResponse) VisitRefresh
 	return err
 }
 
-type RefreshSession409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type RefreshSession409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response RefreshSession409ApplicationProblemPlusJSONResponse) VisitRefreshSessionResponse(w http.ResponseWriter) error {
 
@@ -8705,7 +8705,7 @@ func (response RefreshSession409ApplicationProblemPlusJSONResponse) VisitRefresh
 }
 
 type RefreshSessiondefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -8754,7 +8754,7 @@ func (response ListRoleRequests200JSONResponse) VisitListRoleRequestsResponse(w 
 }
 
 type ListRoleRequests400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListRoleRequests400ApplicationProblemPlusJSONResponse) VisitListRoleRequestsResponse(w http.ResponseWriter) error {
@@ -8769,7 +8769,7 @@ func (response ListRoleRequests400ApplicationProblemPlusJSONResponse) VisitListR
 	return err
 }
 
-type ListRoleRequests401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ListRoleRequests401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ListRoleRequests401ApplicationProblemPlusJSONResponse) VisitListRoleRequestsResponse(w http.ResponseWriter) error {
 
@@ -8783,7 +8783,7 @@ func (response ListRoleRequests401ApplicationProblemPlusJSONResponse) VisitListR
 	return err
 }
 
-type ListRoleRequests403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ListRoleRequests403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ListRoleRequests403ApplicationProblemPlusJSONResponse) VisitListRoleRequestsResponse(w http.ResponseWriter) error {
 
@@ -8798,7 +8798,7 @@ func (response ListRoleRequests403ApplicationProblemPlusJSONResponse) VisitListR
 }
 
 type ListRoleRequestsdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -8852,7 +8852,7 @@ func (response CreateRoleRequest201JSONResponse) VisitCreateRoleRequestResponse(
 }
 
 type CreateRoleRequest400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CreateRoleRequest400ApplicationProblemPlusJSONResponse) VisitCreateRoleRequestResponse(w http.ResponseWriter) error {
@@ -8867,7 +8867,7 @@ func (response CreateRoleRequest400ApplicationProblemPlusJSONResponse) VisitCrea
 	return err
 }
 
-type CreateRoleRequest401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateRoleRequest401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateRoleRequest401ApplicationProblemPlusJSONResponse) VisitCreateRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -8881,7 +8881,7 @@ func (response CreateRoleRequest401ApplicationProblemPlusJSONResponse) VisitCrea
 	return err
 }
 
-type CreateRoleRequest403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateRoleRequest403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateRoleRequest403ApplicationProblemPlusJSONResponse) VisitCreateRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -8895,7 +8895,7 @@ func (response CreateRoleRequest403ApplicationProblemPlusJSONResponse) VisitCrea
 	return err
 }
 
-type CreateRoleRequest409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateRoleRequest409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateRoleRequest409ApplicationProblemPlusJSONResponse) VisitCreateRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -8909,7 +8909,7 @@ func (response CreateRoleRequest409ApplicationProblemPlusJSONResponse) VisitCrea
 	return err
 }
 
-type CreateRoleRequest422ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateRoleRequest422ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateRoleRequest422ApplicationProblemPlusJSONResponse) VisitCreateRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -8924,7 +8924,7 @@ func (response CreateRoleRequest422ApplicationProblemPlusJSONResponse) VisitCrea
 }
 
 type CreateRoleRequestdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -8973,7 +8973,7 @@ func (response GetRoleRequest200JSONResponse) VisitGetRoleRequestResponse(w http
 }
 
 type GetRoleRequest400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetRoleRequest400ApplicationProblemPlusJSONResponse) VisitGetRoleRequestResponse(w http.ResponseWriter) error {
@@ -8988,7 +8988,7 @@ func (response GetRoleRequest400ApplicationProblemPlusJSONResponse) VisitGetRole
 	return err
 }
 
-type GetRoleRequest401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetRoleRequest401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetRoleRequest401ApplicationProblemPlusJSONResponse) VisitGetRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9002,7 +9002,7 @@ func (response GetRoleRequest401ApplicationProblemPlusJSONResponse) VisitGetRole
 	return err
 }
 
-type GetRoleRequest404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetRoleRequest404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetRoleRequest404ApplicationProblemPlusJSONResponse) VisitGetRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9017,7 +9017,7 @@ func (response GetRoleRequest404ApplicationProblemPlusJSONResponse) VisitGetRole
 }
 
 type GetRoleRequestdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -9067,7 +9067,7 @@ func (response ApproveRoleRequest200JSONResponse) VisitApproveRoleRequestRespons
 }
 
 type ApproveRoleRequest400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ApproveRoleRequest400ApplicationProblemPlusJSONResponse) VisitApproveRoleRequestResponse(w http.ResponseWriter) error {
@@ -9082,7 +9082,7 @@ func (response ApproveRoleRequest400ApplicationProblemPlusJSONResponse) VisitApp
 	return err
 }
 
-type ApproveRoleRequest401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ApproveRoleRequest401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ApproveRoleRequest401ApplicationProblemPlusJSONResponse) VisitApproveRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9096,7 +9096,7 @@ func (response ApproveRoleRequest401ApplicationProblemPlusJSONResponse) VisitApp
 	return err
 }
 
-type ApproveRoleRequest403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ApproveRoleRequest403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ApproveRoleRequest403ApplicationProblemPlusJSONResponse) VisitApproveRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9110,7 +9110,7 @@ func (response ApproveRoleRequest403ApplicationProblemPlusJSONResponse) VisitApp
 	return err
 }
 
-type ApproveRoleRequest404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ApproveRoleRequest404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ApproveRoleRequest404ApplicationProblemPlusJSONResponse) VisitApproveRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9124,7 +9124,7 @@ func (response ApproveRoleRequest404ApplicationProblemPlusJSONResponse) VisitApp
 	return err
 }
 
-type ApproveRoleRequest409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ApproveRoleRequest409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ApproveRoleRequest409ApplicationProblemPlusJSONResponse) VisitApproveRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9138,7 +9138,7 @@ func (response ApproveRoleRequest409ApplicationProblemPlusJSONResponse) VisitApp
 	return err
 }
 
-type ApproveRoleRequest412ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ApproveRoleRequest412ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ApproveRoleRequest412ApplicationProblemPlusJSONResponse) VisitApproveRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9152,7 +9152,7 @@ func (response ApproveRoleRequest412ApplicationProblemPlusJSONResponse) VisitApp
 	return err
 }
 
-type ApproveRoleRequest422ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ApproveRoleRequest422ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ApproveRoleRequest422ApplicationProblemPlusJSONResponse) VisitApproveRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9167,7 +9167,7 @@ func (response ApproveRoleRequest422ApplicationProblemPlusJSONResponse) VisitApp
 }
 
 type ApproveRoleRequestdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -9218,7 +9218,7 @@ func (response RefuseRoleRequest200JSONResponse) VisitRefuseRoleRequestResponse(
 }
 
 type RefuseRoleRequest400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response RefuseRoleRequest400ApplicationProblemPlusJSONResponse) VisitRefuseRoleRequestResponse(w http.ResponseWriter) error {
@@ -9233,7 +9233,7 @@ func (response RefuseRoleRequest400ApplicationProblemPlusJSONResponse) VisitRefu
 	return err
 }
 
-type RefuseRoleRequest401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type RefuseRoleRequest401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response RefuseRoleRequest401ApplicationProblemPlusJSONResponse) VisitRefuseRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9247,7 +9247,7 @@ func (response RefuseRoleRequest401ApplicationProblemPlusJSONResponse) VisitRefu
 	return err
 }
 
-type RefuseRoleRequest403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type RefuseRoleRequest403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response RefuseRoleRequest403ApplicationProblemPlusJSONResponse) VisitRefuseRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9261,7 +9261,7 @@ func (response RefuseRoleRequest403ApplicationProblemPlusJSONResponse) VisitRefu
 	return err
 }
 
-type RefuseRoleRequest404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type RefuseRoleRequest404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response RefuseRoleRequest404ApplicationProblemPlusJSONResponse) VisitRefuseRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9275,7 +9275,7 @@ func (response RefuseRoleRequest404ApplicationProblemPlusJSONResponse) VisitRefu
 	return err
 }
 
-type RefuseRoleRequest409ApplicationProblemPlusJSONResponse externalRef0.Problem
+type RefuseRoleRequest409ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response RefuseRoleRequest409ApplicationProblemPlusJSONResponse) VisitRefuseRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9289,7 +9289,7 @@ func (response RefuseRoleRequest409ApplicationProblemPlusJSONResponse) VisitRefu
 	return err
 }
 
-type RefuseRoleRequest412ApplicationProblemPlusJSONResponse externalRef0.Problem
+type RefuseRoleRequest412ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response RefuseRoleRequest412ApplicationProblemPlusJSONResponse) VisitRefuseRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9303,7 +9303,7 @@ func (response RefuseRoleRequest412ApplicationProblemPlusJSONResponse) VisitRefu
 	return err
 }
 
-type RefuseRoleRequest422ApplicationProblemPlusJSONResponse externalRef0.Problem
+type RefuseRoleRequest422ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response RefuseRoleRequest422ApplicationProblemPlusJSONResponse) VisitRefuseRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9318,7 +9318,7 @@ func (response RefuseRoleRequest422ApplicationProblemPlusJSONResponse) VisitRefu
 }
 
 type RefuseRoleRequestdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -9350,7 +9350,7 @@ func (response DeleteOtherSessions204Response) VisitDeleteOtherSessionsResponse(
 }
 
 type DeleteOtherSessions401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeleteOtherSessions401ApplicationProblemPlusJSONResponse) VisitDeleteOtherSessionsResponse(w http.ResponseWriter) error {
@@ -9366,7 +9366,7 @@ func (response DeleteOtherSessions401ApplicationProblemPlusJSONResponse) VisitDe
 }
 
 type DeleteOtherSessionsdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -9415,7 +9415,7 @@ func (response ListSessions200JSONResponse) VisitListSessionsResponse(w http.Res
 }
 
 type ListSessions400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListSessions400ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
@@ -9430,7 +9430,7 @@ func (response ListSessions400ApplicationProblemPlusJSONResponse) VisitListSessi
 	return err
 }
 
-type ListSessions401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ListSessions401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ListSessions401ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
 
@@ -9445,7 +9445,7 @@ func (response ListSessions401ApplicationProblemPlusJSONResponse) VisitListSessi
 }
 
 type ListSessionsdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -9478,7 +9478,7 @@ func (response DeleteSession204Response) VisitDeleteSessionResponse(w http.Respo
 }
 
 type DeleteSession400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeleteSession400ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
@@ -9493,7 +9493,7 @@ func (response DeleteSession400ApplicationProblemPlusJSONResponse) VisitDeleteSe
 	return err
 }
 
-type DeleteSession401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteSession401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteSession401ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
 
@@ -9507,7 +9507,7 @@ func (response DeleteSession401ApplicationProblemPlusJSONResponse) VisitDeleteSe
 	return err
 }
 
-type DeleteSession404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type DeleteSession404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteSession404ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
 
@@ -9522,7 +9522,7 @@ func (response DeleteSession404ApplicationProblemPlusJSONResponse) VisitDeleteSe
 }
 
 type DeleteSessiondefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -9561,7 +9561,7 @@ func (response SignUp202JSONResponse) VisitSignUpResponse(w http.ResponseWriter)
 }
 
 type SignUp400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response SignUp400ApplicationProblemPlusJSONResponse) VisitSignUpResponse(w http.ResponseWriter) error {
@@ -9576,7 +9576,7 @@ func (response SignUp400ApplicationProblemPlusJSONResponse) VisitSignUpResponse(
 	return err
 }
 
-type SignUp429ApplicationProblemPlusJSONResponse externalRef0.Problem
+type SignUp429ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response SignUp429ApplicationProblemPlusJSONResponse) VisitSignUpResponse(w http.ResponseWriter) error {
 
@@ -9591,7 +9591,7 @@ func (response SignUp429ApplicationProblemPlusJSONResponse) VisitSignUpResponse(
 }
 
 type SignUpdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -9630,7 +9630,7 @@ func (response GetContact200JSONResponse) VisitGetContactResponse(w http.Respons
 }
 
 type GetContact400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetContact400ApplicationProblemPlusJSONResponse) VisitGetContactResponse(w http.ResponseWriter) error {
@@ -9645,7 +9645,7 @@ func (response GetContact400ApplicationProblemPlusJSONResponse) VisitGetContactR
 	return err
 }
 
-type GetContact401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetContact401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetContact401ApplicationProblemPlusJSONResponse) VisitGetContactResponse(w http.ResponseWriter) error {
 
@@ -9659,7 +9659,7 @@ func (response GetContact401ApplicationProblemPlusJSONResponse) VisitGetContactR
 	return err
 }
 
-type GetContact403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetContact403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetContact403ApplicationProblemPlusJSONResponse) VisitGetContactResponse(w http.ResponseWriter) error {
 
@@ -9673,7 +9673,7 @@ func (response GetContact403ApplicationProblemPlusJSONResponse) VisitGetContactR
 	return err
 }
 
-type GetContact404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type GetContact404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetContact404ApplicationProblemPlusJSONResponse) VisitGetContactResponse(w http.ResponseWriter) error {
 
@@ -9688,7 +9688,7 @@ func (response GetContact404ApplicationProblemPlusJSONResponse) VisitGetContactR
 }
 
 type GetContactdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -9722,7 +9722,7 @@ func (response RevokeRole204Response) VisitRevokeRoleResponse(w http.ResponseWri
 }
 
 type RevokeRole400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response RevokeRole400ApplicationProblemPlusJSONResponse) VisitRevokeRoleResponse(w http.ResponseWriter) error {
@@ -9737,7 +9737,7 @@ func (response RevokeRole400ApplicationProblemPlusJSONResponse) VisitRevokeRoleR
 	return err
 }
 
-type RevokeRole401ApplicationProblemPlusJSONResponse externalRef0.Problem
+type RevokeRole401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response RevokeRole401ApplicationProblemPlusJSONResponse) VisitRevokeRoleResponse(w http.ResponseWriter) error {
 
@@ -9751,7 +9751,7 @@ func (response RevokeRole401ApplicationProblemPlusJSONResponse) VisitRevokeRoleR
 	return err
 }
 
-type RevokeRole403ApplicationProblemPlusJSONResponse externalRef0.Problem
+type RevokeRole403ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response RevokeRole403ApplicationProblemPlusJSONResponse) VisitRevokeRoleResponse(w http.ResponseWriter) error {
 
@@ -9765,7 +9765,7 @@ func (response RevokeRole403ApplicationProblemPlusJSONResponse) VisitRevokeRoleR
 	return err
 }
 
-type RevokeRole404ApplicationProblemPlusJSONResponse externalRef0.Problem
+type RevokeRole404ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response RevokeRole404ApplicationProblemPlusJSONResponse) VisitRevokeRoleResponse(w http.ResponseWriter) error {
 
@@ -9780,7 +9780,7 @@ func (response RevokeRole404ApplicationProblemPlusJSONResponse) VisitRevokeRoleR
 }
 
 type RevokeRoledefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -9819,7 +9819,7 @@ func (response CreateVerification202JSONResponse) VisitCreateVerificationRespons
 }
 
 type CreateVerification400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CreateVerification400ApplicationProblemPlusJSONResponse) VisitCreateVerificationResponse(w http.ResponseWriter) error {
@@ -9834,7 +9834,7 @@ func (response CreateVerification400ApplicationProblemPlusJSONResponse) VisitCre
 	return err
 }
 
-type CreateVerification429ApplicationProblemPlusJSONResponse externalRef0.Problem
+type CreateVerification429ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateVerification429ApplicationProblemPlusJSONResponse) VisitCreateVerificationResponse(w http.ResponseWriter) error {
 
@@ -9849,7 +9849,7 @@ func (response CreateVerification429ApplicationProblemPlusJSONResponse) VisitCre
 }
 
 type CreateVerificationdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
@@ -9883,7 +9883,7 @@ func (response ConfirmVerification204Response) VisitConfirmVerificationResponse(
 }
 
 type ConfirmVerification400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ProblemApplicationProblemPlusJSONResponse
+	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ConfirmVerification400ApplicationProblemPlusJSONResponse) VisitConfirmVerificationResponse(w http.ResponseWriter) error {
@@ -9898,7 +9898,7 @@ func (response ConfirmVerification400ApplicationProblemPlusJSONResponse) VisitCo
 	return err
 }
 
-type ConfirmVerification429ApplicationProblemPlusJSONResponse externalRef0.Problem
+type ConfirmVerification429ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response ConfirmVerification429ApplicationProblemPlusJSONResponse) VisitConfirmVerificationResponse(w http.ResponseWriter) error {
 
@@ -9913,7 +9913,7 @@ func (response ConfirmVerification429ApplicationProblemPlusJSONResponse) VisitCo
 }
 
 type ConfirmVerificationdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef0.Problem
+	Body       externalRef2.Problem
 	StatusCode int
 }
 
