@@ -5,6 +5,7 @@ package appointment
 import (
 	"context"
 	"time"
+	_ "time/tzdata" // a container built from nothing has none, and no clinic's clock could be read
 
 	"github.com/riverqueue/river"
 

@@ -204,12 +204,6 @@ func (b *bench) mustCancel(patient uuid.UUID, id uuid.UUID) {
 	require.Equal(b.t, http.StatusOK, resp.StatusCode(), string(resp.Body))
 }
 
-func (b *bench) exec(sql string, args ...any) {
-	b.t.Helper()
-	_, err := b.service.db.Exec(b.t.Context(), sql, args...)
-	require.NoError(b.t, err)
-}
-
 func (b *bench) count(sql string, args ...any) int {
 	b.t.Helper()
 	var n int
