@@ -42,7 +42,11 @@ type Field struct {
 
 // New declares a problem. slug names its section in docs/problems.md.
 func New(status int, slug, title, detail string) *Problem {
-	return &Problem{Type: Base + slug, Title: title, Status: status, Detail: detail}
+	p := &Problem{Type: Base + slug, Title: title, Status: status, Detail: detail}
+	if status == http.StatusUnauthorized {
+		p.challenge = `Bearer realm="healthe"` // RFC 9110, 15.5.2: a 401 says how
+	}
+	return p
 }
 
 // Invalid says which parts of the request are wrong (400).
@@ -54,9 +58,7 @@ func Invalid(fields ...Field) *Problem {
 
 // Unauthenticated says that the caller must say who they are (401).
 func Unauthenticated(detail string) *Problem {
-	p := New(http.StatusUnauthorized, "unauthenticated", "Not authenticated", detail)
-	p.challenge = `Bearer realm="healthe"`
-	return p
+	return New(http.StatusUnauthorized, "unauthenticated", "Not authenticated", detail)
 }
 
 // Forbidden says that the caller is known and still may not do this (403).
