@@ -21,16 +21,10 @@ import (
 const evenly = 400 * time.Millisecond
 
 var (
-	errCredentials = wrongCredentials()
+	errCredentials = problem.New(http.StatusUnauthorized, "wrong-credentials", "Wrong credentials", "Username, address or password is wrong.")
 	errUnverified  = problem.New(http.StatusForbidden, "email-unverified", "Address not verified", "Verify your address with the code that was mailed to it, or ask for a new code.")
 	errNoSession   = problem.Conflict("no-session", "This request was not made with a session. An OAuth2 token is refreshed and revoked at /oauth2.")
 )
-
-func wrongCredentials() *problem.Problem {
-	p := problem.Unauthenticated("Username, address or password is wrong.")
-	p.Type, p.Title = problem.Base+"wrong-credentials", "Wrong credentials"
-	return p
-}
 
 func (s *service) LogIn(ctx context.Context, req api.LogInRequestObject) (api.LogInResponseObject, error) {
 	token, session, err := s.password(ctx, req.Body.Identifier, req.Body.Password)
