@@ -209,6 +209,11 @@ func (s *Stack) waitHealthy(ctx context.Context) error {
 			return s.checkRegistered(ctx, processes)
 		case len(broken) > 0:
 			if failed++; failed > 10 { // not just between an end and the restart
+				for _, name := range once { // the others wait for these
+					if slices.Contains(broken, name) {
+						return s.failure(name)
+					}
+				}
 				return s.failure(broken[0])
 			}
 		default:

@@ -172,11 +172,18 @@ func (s *Stack) initPostgres(ctx context.Context) error {
 	s.setEnv("POSTGRES_BIN", bin)
 	s.setEnv("POSTGRES_DATA", data)
 	s.setEnv("POSTGRES_AS", strings.Join(as, " "))
+	owned := s.path("postgres-data") // says that the secrets beside it are those of the data
 	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); err == nil {
+		if _, err := os.Stat(owned); err != nil {
+			return Fault{"The data in " + data + " belongs to a state folder that was deleted, and its passwords with it", "Begin anew: ./task reset"}
+		}
 		return s.checkDataVersion(ctx, bin)
 	}
 	s.progress.Update("making the database folder")
-	return initData(ctx, bin, data, as, s.Secrets["POSTGRES_PASSWORD"])
+	if err := initData(ctx, bin, data, as, s.Secrets["POSTGRES_PASSWORD"]); err != nil {
+		return err
+	}
+	return explain("cannot write "+owned, os.WriteFile(owned, []byte(data+"\n"), 0o600))
 }
 
 // checkDataVersion finds that the machine's Postgres has moved on from the one that made the data.

@@ -128,6 +128,12 @@ func TestUp(t *testing.T) {
 		if err := syscall.Kill(first, 0); err == nil {
 			t.Error("the first process is still there")
 		}
+		if err := os.Remove(s.path("postgres-data")); err != nil { // as if the state folder had been deleted and made anew
+			t.Fatal(err)
+		}
+		if err := s.Up(t.Context()); err == nil || !strings.Contains(err.Error(), "./task reset") {
+			t.Errorf("it starts on data whose passwords are gone: %v", err)
+		}
 	})
 }
 
