@@ -25,6 +25,7 @@ type command struct {
 
 var commands = []command{
 	{"up", "build what is missing, start everything, wait until it is healthy", up},
+	{"build", "build what is missing", func(ctx context.Context, s *stack.Stack) error { return s.Build(ctx) }},
 	{"down", "stop everything; the data stays", down},
 	{"ps", "list the processes", ps},
 	{"logs", "show the output of SERVICE, or of all", logs},

@@ -80,6 +80,20 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	return s, s.Up(ctx)
 }
 
+// Build makes the programs that are missing and starts nothing: tests run single ones of them.
+func (s *Stack) Build(ctx context.Context) error {
+	unlock, err := lock(s.path("lock"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := s.checkSpace(); err != nil {
+		return err
+	}
+	_, err = s.build(ctx)
+	return err
+}
+
 // Up is Start for an open stack. On a running stack it restarts only those services that were rebuilt and
 // starts those that had stopped.
 func (s *Stack) Up(ctx context.Context) (err error) {
