@@ -275,3 +275,31 @@ func TestConsentCanBeDeclined(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "access_denied", back.Query().Get("error"))
 }
+
+func TestLogInIsAskedForOnceTheSessionIsOver(t *testing.T) { // AUTH-5
+	t.Parallel()
+
+	b := newBench(t)
+	u := b.newUser(t)
+	app := newApp(t, "openid")
+	br := newBrowser(t, b)
+	br.logIn(u)
+	_, body := br.get(app.AuthCodeURL("a-state-of-the-tests", oauth2.S256ChallengeOption(oauth2.GenerateVerifier())))
+	form := hiddenValues(body)
+	form.Set("do", "allow")
+	br.submit(b.cfg.PublicURL+"/consent", form)
+	resp, err := br.Get(app.AuthCodeURL("a-state-of-the-tests", oauth2.S256ChallengeOption(oauth2.GenerateVerifier())))
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusSeeOther, resp.StatusCode, "nothing is asked twice")
+
+	all, err := b.kratos.ListSessions(t.Context(), u.id)
+	require.NoError(t, err)
+	for _, s := range all { // beside our API, so that nobody tells Hydra
+		require.NoError(t, b.kratos.EndSession(t.Context(), s.ID))
+	}
+	eventually(t, func() bool { // once the cache has forgotten
+		_, body := br.get(app.AuthCodeURL("a-state-of-the-tests", oauth2.S256ChallengeOption(oauth2.GenerateVerifier())))
+		return strings.Contains(body, "to go on to Blood Pressure Diary")
+	})
+}

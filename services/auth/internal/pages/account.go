@@ -72,19 +72,22 @@ func (p *pages) answerLogin(w http.ResponseWriter, r *http.Request, challenge st
 	if err != nil {
 		return false, err
 	}
-	subject := ""
-	if asked.Skip {
-		subject = asked.Subject
-	} else if who, err := p.passport(r); err != nil {
+	who, err := p.passport(r)
+	if err != nil {
 		return false, err
-	} else if who != nil && !asked.Again() {
-		subject = who.Identity.Subject
 	}
-	if subject != "" {
-		to, err := p.Hydra.AcceptLogin(r.Context(), challenge, subject)
-		if err != nil {
-			return false, err
-		}
+	known := who != nil && (who.Identity.Subject == asked.Subject || !asked.Skip)
+	to := ""
+	switch {
+	case known && (asked.Skip || !asked.Again()):
+		to, err = p.Hydra.AcceptLogin(r.Context(), challenge, who.Identity.Subject)
+	case asked.Skip: // Hydra remembers somebody who is not here any more: it forgets, and asks anew
+		to, err = asked.RequestURL, p.Hydra.ForgetLogins(r.Context(), asked.Subject)
+	}
+	if err != nil {
+		return false, err
+	}
+	if to != "" {
 		http.Redirect(w, r, to, http.StatusSeeOther)
 		return true, nil
 	}
