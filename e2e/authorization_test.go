@@ -230,3 +230,27 @@ func TestASessionIsBoundToItsUserAndEnds(t *testing.T) {
 	first.bearing("ory_st_"+strings.Repeat("a", 32)).get(t, "/appointment/v1/clinics").refused(t, http.StatusUnauthorized)
 	first.bearing("ory_at_"+strings.Repeat("a", 32)).get(t, me).refused(t, http.StatusUnauthorized)
 }
+
+// AUTH-5: whichever instance of auth hears of it, the session is over on all of them at once, whatever they had cached.
+func TestALogOutHoldsOnEveryInstance(t *testing.T) {
+	t.Parallel()
+
+	p := shared(t)
+	instances, err := p.Instances(t.Context(), "auth")
+	require.NoError(t, err)
+	require.Len(t, instances, 2)
+	for range 5 { // so that either is the one that is asked to log out
+		ada := p.person(t)
+		for _, base := range instances {
+			require.NotEmpty(t, ada.at(base).get(t, "/auth/internal/verify").wants(t, http.StatusOK).Header.Get("X-Healthe-Identity"))
+		}
+		ada.post(t, "/auth/v1/logout", nil).wants(t, http.StatusNoContent)
+		for _, base := range instances {
+			eventually(t, "logged out at "+base, time.Second, func() (bool, string) { // a notice of Postgres is on its way
+				got := ada.at(base).get(t, "/auth/internal/verify")
+				return got.StatusCode == http.StatusUnauthorized, got.String()
+			})
+		}
+		ada.get(t, me).refused(t, http.StatusUnauthorized)
+	}
+}
