@@ -69,13 +69,17 @@ func (w *window) ask(question string) string {
 	return got
 }
 
+// ready says what a page says, once it is whole and its first field takes the keys.
+const ready = `document.readyState === "complete" && (!document.querySelector("[autofocus]") || document.activeElement.matches("[autofocus]"))
+	? document.body.innerText : ""`
+
 // shows waits until a page says text, and returns all that it says.
 func (w *window) shows(text string) string {
 	w.t.Helper()
 	var body string
 	eventually(w.t, "shown: "+text, patience, func() (bool, string) {
 		var err error
-		if body, err = chromedp.Run(w.ctx, chromedp.Evaluate[string](`document.body ? document.body.innerText : ""`)); err != nil {
+		if body, err = chromedp.Run(w.ctx, chromedp.Evaluate[string](ready)); err != nil {
 			return false, err.Error() // between two pages
 		}
 		return strings.Contains(body, text), body
