@@ -123,9 +123,11 @@ func TestWithoutKratosOrHydraNobodyNewGetsIn(t *testing.T) {
 		{"hydra", machine, ada, "/mailing/v1/messages", appointments},
 	} {
 		t.Run("without "+away.server, func(t *testing.T) {
-			for range 10 { // both instances of auth have seen both
-				away.known.get(t, away.path).wants(t, http.StatusOK)
-				away.healthy.get(t, away.other).wants(t, http.StatusOK)
+			instances, err := p.Instances(t.Context(), "auth")
+			require.NoError(t, err)
+			for _, base := range instances { // each has seen both
+				away.known.at(base).get(t, "/auth/internal/verify").wants(t, http.StatusOK)
+				away.healthy.at(base).get(t, "/auth/internal/verify").wants(t, http.StatusOK)
 			}
 			p.down(t, away.server)
 			gone := time.Now()
