@@ -2,13 +2,17 @@ package contract
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -24,6 +28,8 @@ var (
 	errNoIdentity = problem.Unauthenticated("Send an access token or a session token as Authorization: Bearer.")
 	errNoScope    = problem.Forbidden("Your role or your token does not have the scope that this operation needs.")
 )
+
+const maxFields = 50 // that one answer calls wrong: a body of thousands must not get a longer answer
 
 // authorize returns who calls, if one of the operation's security requirements is met.
 func (g *gate) authorize(r *http.Request) (identity.Identity, error) {
@@ -63,10 +69,13 @@ func (g *gate) check(w http.ResponseWriter, r *http.Request) error {
 		return problem.Invalid(problem.Field{Pointer: "/query", Detail: "The query cannot be decoded."})
 	}
 	var wrong []problem.Field
-	for name, values := range query {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		values, repeatable := query[name], g.query[name] != nil && g.query[name].Schema.Value.Type.Is("array")
 		switch {
-		case !g.query[name]:
+		case g.query[name] == nil:
 			wrong = append(wrong, problem.Field{Pointer: "/query/" + name, Detail: "There is no such parameter."})
+		case len(values) > 1 && !repeatable:
+			wrong = append(wrong, problem.Field{Pointer: "/query/" + name, Detail: "Give it once."})
 		case strings.ContainsRune(strings.Join(values, ""), 0):
 			wrong = append(wrong, problem.Field{Pointer: "/query/" + name, Detail: "A NUL character is not allowed."})
 		case !utf8.ValidString(strings.Join(values, "")):
@@ -89,17 +98,10 @@ func (g *gate) check(w http.ResponseWriter, r *http.Request) error {
 }
 
 // checkBody refuses what is no body of the operation at all: the wrong media type, too long,
-// not JSON, or with characters that Postgres cannot hold.
+// not JSON, or JSON that the validator, the decoder and Postgres would not all read alike.
 func (g *gate) checkBody(w http.ResponseWriter, r *http.Request) error {
-	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
+	if r.Body == nil || r.ContentLength == 0 {
 		return nil // whether that is allowed, the contract says
-	}
-	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if g.mediaTypes == nil {
-		return problem.Invalid(problem.Field{Pointer: "", Detail: "This operation takes no body."})
-	}
-	if err != nil || !g.mediaTypes[mediaType] {
-		return problem.UnsupportedMediaType()
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, g.bodyLimit))
 	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
@@ -108,48 +110,63 @@ func (g *gate) checkBody(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return problem.Invalid(problem.Field{Pointer: "", Detail: "The body ended early."}).Because(err)
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	if strings.HasSuffix(mediaType, "json") {
-		if !json.Valid(body) {
-			return problem.Invalid(problem.Field{Pointer: "", Detail: "The body is not JSON."})
-		}
-		if bytes.Contains(body, []byte(`\u0000`)) && hasNUL(body) {
-			return problem.Invalid(problem.Field{Pointer: "", Detail: "A NUL character is not allowed."})
-		}
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case len(body) == 0: // in chunks, of which there were none
+		return nil
+	case g.mediaTypes == nil:
+		return problem.Invalid(problem.Field{Pointer: "", Detail: "This operation takes no body."})
+	case err != nil || !g.mediaTypes[mediaType]:
+		return problem.UnsupportedMediaType()
+	case !strings.HasSuffix(mediaType, "json"):
+		return nil
+	case !json.Valid(body):
+		return problem.Invalid(problem.Field{Pointer: "", Detail: "The body is not JSON."})
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	if bad := ambiguous(dec, ""); bad != nil {
+		return problem.Invalid(*bad)
 	}
 	return nil
 }
 
-// hasNUL tells an escaped NUL from an escaped backslash that u0000 follows.
-func hasNUL(body []byte) bool {
-	var v any
-	return json.Unmarshal(body, &v) == nil && holdsNUL(v)
-}
-
-func holdsNUL(v any) bool {
-	switch v := v.(type) {
-	case string:
-		return strings.ContainsRune(v, 0)
-	case []any:
-		for _, e := range v {
-			if holdsNUL(e) {
-				return true
+// ambiguous finds, in a valid JSON value at pointer, a NUL, which Postgres cannot hold, or a name that an object has twice:
+// the validator sees the last of the two alone, the decoder merges them.
+func ambiguous(dec *json.Decoder, pointer string) *problem.Field {
+	token, _ := dec.Token()
+	if s, ok := token.(string); ok && strings.ContainsRune(s, 0) {
+		return &problem.Field{Pointer: pointer, Detail: "A NUL character is not allowed."}
+	}
+	begin, ok := token.(json.Delim)
+	if !ok {
+		return nil
+	}
+	seen := map[string]bool{}
+	for i := 0; dec.More(); i++ {
+		at := strconv.Itoa(i)
+		if begin == '{' {
+			name, _ := dec.Token()
+			at = name.(string)
+			if seen[at] || strings.ContainsRune(at, 0) {
+				return &problem.Field{Pointer: pointer + "/" + escape.Replace(at), Detail: "A name must come once only, and hold no NUL."}
 			}
+			seen[at] = true
 		}
-	case map[string]any:
-		for k, e := range v {
-			if strings.ContainsRune(k, 0) || holdsNUL(e) {
-				return true
-			}
+		if bad := ambiguous(dec, pointer+"/"+escape.Replace(at)); bad != nil {
+			return bad
 		}
 	}
-	return false
+	_, _ = dec.Token() // its end
+	return nil
 }
 
 // Refuse answers a request that could not be read. Generated code calls it too.
 func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if _, ok := errors.AsType[*problem.Problem](err); !ok {
-		err = problem.Invalid(fields(err)...) // drops err itself, which quotes the body
+		all := fields(err)
+		err = problem.Invalid(all[:min(len(all), maxFields)]...) // drops err itself, which quotes the body
 	}
 	problem.Write(w, r, err)
 }
@@ -183,7 +200,10 @@ func fields(err error) []problem.Field {
 		if unknown := unknownProperty.FindStringSubmatch(err.Reason); unknown != nil {
 			at = append(at, unknown[1])
 		}
-		return []problem.Field{{Pointer: pointer(at), Detail: err.Reason}}
+		return []problem.Field{{Pointer: pointer(at), Detail: reason(err)}}
+	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok { // 30.0 is an integer to the validator alone
+		return []problem.Field{{Pointer: pointer(strings.Split(wrong.Field, ".")), Detail: "This does not fit the type " + wrong.Type.String() + "."}}
 	}
 	return []problem.Field{{Pointer: "", Detail: "The request does not match the contract."}}
 }
@@ -191,21 +211,26 @@ func fields(err error) []problem.Field {
 // parameterReason finds the sentence that says what is wrong, and never the value.
 func parameterReason(err *openapi3filter.RequestError) string {
 	if schema, ok := errors.AsType[*openapi3.SchemaError](err.Err); ok {
-		return schema.Reason
+		return reason(schema)
 	}
-	if err.Reason != "" {
-		return err.Reason
-	}
-	return "The value cannot be read."
+	return cmp.Or(err.Reason, "The value cannot be read.")
 }
 
+// reason leaves out how a format is checked, which helps nobody and may quote the value.
+func reason(err *openapi3.SchemaError) string {
+	if err.SchemaField != "format" {
+		return err.Reason
+	}
+	short, _, _ := strings.Cut(err.Reason, " (")
+	return short
+}
+
+var escape = strings.NewReplacer("~", "~0", "/", "~1")
+
 func pointer(path []string) string {
-	if len(path) == 0 {
-		return "" // the whole body
+	all := "" // the whole body
+	for _, part := range path {
+		all += "/" + escape.Replace(part)
 	}
-	escape := strings.NewReplacer("~", "~0", "/", "~1")
-	for i := range path {
-		path[i] = escape.Replace(path[i])
-	}
-	return "/" + strings.Join(path, "/")
+	return all
 }

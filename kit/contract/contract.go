@@ -6,6 +6,7 @@ package contract
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"path"
@@ -96,7 +97,6 @@ func HandlerOf(doc *openapi3.T, schemes Schemes, next http.Handler) (http.Handle
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { problem.Write(w, r, problem.NotFound("Path")) })
 	for pattern, item := range doc.Paths.Map() {
-		methods := make([]string, 0, 4)
 		for method, op := range item.Operations() {
 			g, err := newGate(doc, pattern, method, op)
 			if err != nil {
@@ -107,9 +107,8 @@ func HandlerOf(doc *openapi3.T, schemes Schemes, next http.Handler) (http.Handle
 				return nil, err
 			}
 			mux.Handle(method+" "+pattern, g)
-			methods = append(methods, method)
 		}
-		allow := strings.Join(methods, ", ")
+		allow := strings.Join(slices.Sorted(maps.Keys(item.Operations())), ", ")
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", allow)
 			problem.Write(w, r, problem.MethodNotAllowed())
@@ -130,7 +129,7 @@ type gate struct {
 	route      *routers.Route
 	op         Operation
 	security   openapi3.SecurityRequirements
-	query      map[string]bool // the parameters it takes
+	query      map[string]*openapi3.Parameter
 	pathNames  []string
 	bodyLimit  int64
 	schemes    Schemes
@@ -143,13 +142,13 @@ func newGate(doc *openapi3.T, pattern, method string, op *openapi3.Operation) (*
 	g := &gate{
 		route:     &routers.Route{Spec: doc, Path: pattern, PathItem: item, Method: method, Operation: op, Server: &openapi3.Server{}},
 		op:        Operation{ID: op.OperationID, Doc: op},
-		query:     map[string]bool{},
+		query:     map[string]*openapi3.Parameter{},
 		bodyLimit: 1 << 20,
 	}
 	for _, ref := range append(append(openapi3.Parameters{}, item.Parameters...), op.Parameters...) {
 		switch p := ref.Value; {
 		case p.In == "query":
-			g.query[p.Name] = true
+			g.query[p.Name] = p
 		case p.In == "path":
 			g.pathNames = append(g.pathNames, p.Name)
 		case p.In == "header" && p.Name == "Idempotency-Key":

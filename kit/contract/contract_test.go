@@ -2,6 +2,7 @@ package contract_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -108,7 +109,9 @@ func TestHandler(t *testing.T) { // X-7, X-8
 		"refuses the year zero":            {request{"POST", toys, writer, json, `{"name":"a","made":"0000-01-01T00:00:00Z"}`}, 400, "/made"},
 		"refuses malformed JSON":           {request{"POST", toys, writer, json, `{"name":`}, 400, ""},
 		"refuses text after the JSON":      {request{"POST", toys, writer, json, `{"name":"a"} x`}, 400, ""},
-		"refuses NUL":                      {request{"POST", toys, writer, json, `{"name":"\u0000"}`}, 400, ""},
+		"refuses NUL":                      {request{"POST", toys, writer, json, `{"name":"a","parts":[{"id":"\u0000"}]}`}, 400, "/parts/0/id"},
+		"refuses NUL in a name":            {request{"POST", toys, writer, json, `{"name":"a","\u0000":1}`}, 400, "/\x00"},
+		"refuses a name that comes twice":  {request{"POST", toys, writer, json, `{"name":"a","parts":[{"id":"x"}],"parts":[{}]}`}, 400, "/parts"},
 		"refuses no body":                  {request{"POST", toys, writer, json, ""}, 400, ""},
 		"refuses another content type":     {request{"POST", toys, writer, text, `{"name":"a"}`}, 415, ""},
 		"refuses an oversized body":        {request{"POST", toys, writer, json, `{"name":"` + strings.Repeat("a", 300) + `"}`}, 413, ""},
@@ -116,6 +119,7 @@ func TestHandler(t *testing.T) { // X-7, X-8
 		"refuses a bad identifier":         {request{"GET", toys + "/7", "", "", ""}, 400, "/path/id"},
 		"refuses an unknown parameter":     {request{"GET", toys + "?limt=5", "", "", ""}, 400, "/query/limt"},
 		"refuses a bad parameter":          {request{"GET", toys + "?limit=many", "", "", ""}, 400, "/query/limit"},
+		"refuses a parameter twice":        {request{"GET", toys + "?limit=5&limit=500", "", "", ""}, 400, "/query/limit"},
 		"refuses a parameter too high":     {request{"GET", toys + "?limit=101", "", "", ""}, 400, "/query/limit"},
 		"refuses a query that is none":     {request{"GET", toys + "?limit=%zz", "", "", ""}, 400, "/query"},
 		"refuses NUL in the query":         {request{"GET", toys + "?limit=%00", "", "", ""}, 400, "/query/limit"},
@@ -169,6 +173,60 @@ func TestHandlerHandsOn(t *testing.T) {
 	var got map[string]string
 	require.NoError(t, json.NewDecoder(resp.Body).Decode(&got))
 	require.Equal(t, map[string]string{"operation": "createToy", "caller": "ann", "body": `{"name":"bear"}`}, got)
+}
+
+func TestRefuse(t *testing.T) {
+	t.Parallel()
+
+	t.Run("points at what only the decoder finds wrong", func(t *testing.T) {
+		t.Parallel()
+
+		var toy struct {
+			Size struct {
+				HeightMM int `json:"height_mm"`
+			} `json:"size"`
+		}
+		rec := httptest.NewRecorder()
+		err := json.Unmarshal([]byte(`{"size":{"height_mm":30.0}}`), &toy)
+		contract.Refuse(rec, httptest.NewRequest(http.MethodPost, "/", nil), fmt.Errorf("can't decode JSON body: %w", err))
+		require.Equal(t, 400, rec.Code)
+		require.Contains(t, rec.Body.String(), `"/size/height_mm"`)
+	})
+
+	t.Run("says no more than a body can say", func(t *testing.T) {
+		t.Parallel()
+
+		all := make(openapi3.MultiError, 10_000)
+		for i := range all {
+			all[i] = &openapi3.SchemaError{Reason: "wrong"}
+		}
+		rec := httptest.NewRecorder()
+		contract.Refuse(rec, httptest.NewRequest(http.MethodPost, "/", nil), all)
+		require.Less(t, rec.Body.Len(), 10_000)
+	})
+
+	t.Run("does not repeat a value", func(t *testing.T) {
+		t.Parallel()
+
+		schema := openapi3.NewStringSchema().WithFormat("date")
+		rec := httptest.NewRecorder()
+		contract.Refuse(rec, httptest.NewRequest(http.MethodPost, "/", nil), schema.VisitJSON("1990-13-45"))
+		require.Equal(t, 400, rec.Code)
+		require.NotContains(t, rec.Body.String(), "1990")
+	})
+}
+
+func TestAnEmptyBodyInChunksIsNone(t *testing.T) {
+	t.Parallel()
+
+	srv, _ := newToys(t)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL+"/toys/v1/toys", struct{ io.Reader }{strings.NewReader("")})
+	require.NoError(t, err)
+	r.TransferEncoding = []string{"chunked"}
+	resp, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	require.Equal(t, 200, resp.StatusCode)
 }
 
 func TestHandlerWantsSecurity(t *testing.T) {
