@@ -1,8 +1,8 @@
 // Package idempotency makes a request that is sent twice happen once.
 //
 // A request with an Idempotency-Key runs in one transaction: what it does and the answer it
-// gave are committed together, so that no crash can separate them. A failure did nothing,
-// and its answer is kept on its own.
+// gave are committed together, so that no crash can separate them. Of a refused request the
+// answer alone is committed.
 package idempotency
 
 import (
@@ -34,6 +34,8 @@ var (
 
 const (
 	lockKey = `SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))`
+	begin   = `SAVEPOINT request`
+	undo    = `ROLLBACK TO SAVEPOINT request`
 	findKey = `SELECT request_hash, status, header, body FROM idempotency_keys
 		WHERE caller = $1 AND operation = $2 AND key = $3 AND created_at > now() - interval '24 hours'`
 	keepKey = `INSERT INTO idempotency_keys (caller, operation, key, request_hash, status, header, body)
@@ -104,21 +106,20 @@ func once(db *postgres.DB, req request, next http.Handler, w http.ResponseWriter
 	}
 	now := &answer{header: w.Header().Clone(), status: http.StatusOK}
 	next.ServeHTTP(now, r.WithContext(postgres.WithTx(ctx, tx)))
-	switch {
-	case now.status < http.StatusBadRequest:
-		if err := keep(ctx, tx, req, now); err != nil {
+	if now.status >= http.StatusInternalServerError || now.status == http.StatusTooManyRequests {
+		now.send(w)
+		return nil
+	}
+	if now.status >= http.StatusBadRequest {
+		if _, err := tx.Exec(ctx, undo); err != nil {
 			return err
 		}
-		if err := tx.Commit(ctx); err != nil {
-			return err
-		}
-	case now.status < http.StatusInternalServerError && now.status != http.StatusTooManyRequests:
-		if err := tx.Rollback(ctx); err != nil {
-			return err
-		}
-		if err := keep(ctx, db, req, now); err != nil {
-			return err
-		}
+	}
+	if err := keep(ctx, tx, req, now); err != nil {
+		return err
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return err
 	}
 	now.send(w)
 	return nil
@@ -130,6 +131,7 @@ func find(ctx context.Context, tx pgx.Tx, req request) (*answer, error) {
 	var batch pgx.Batch
 	batch.Queue(lockKey, req.operation+"\x1f"+req.caller+"\x1f"+req.key)
 	batch.Queue(findKey, req.caller, req.operation, req.key) // a statement of its own, so that it sees what the lock waited for
+	batch.Queue(begin)
 	results := tx.SendBatch(ctx, &batch)
 	defer results.Close()
 
@@ -154,19 +156,13 @@ func find(ctx context.Context, tx pgx.Tx, req request) (*answer, error) {
 	return &before, json.Unmarshal(header, &before.header)
 }
 
-type execer interface {
-	Begin(context.Context) (pgx.Tx, error)
-}
-
-func keep(ctx context.Context, db execer, req request, a *answer) error {
+func keep(ctx context.Context, tx pgx.Tx, req request, a *answer) error {
 	header, err := json.Marshal(a.header)
 	if err != nil {
 		return err
 	}
-	return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, keepKey, req.caller, req.operation, req.key, req.hash, a.status, header, a.body.Bytes())
-		return err
-	})
+	_, err = tx.Exec(ctx, keepKey, req.caller, req.operation, req.key, req.hash, a.status, header, a.body.Bytes())
+	return err
 }
 
 // Header, Write and WriteHeader make answer an http.ResponseWriter that waits.

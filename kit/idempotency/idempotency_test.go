@@ -69,7 +69,8 @@ func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return tx.QueryRow(r.Context(), "INSERT INTO counts DEFAULT VALUES RETURNING id").Scan(&id)
 	})
 	if c.hold != nil {
-		<-c.hold
+		<-c.hold // once to say that it has begun,
+		<-c.hold // once to wait
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -186,11 +187,43 @@ func TestMiddleware(t *testing.T) { // X-10
 		c.hold = make(chan struct{})
 		done := make(chan int)
 		go func() { done <- c.post(t.Context(), t, "ann", "k1", `{}`).Code }()
-		require.Eventually(t, func() bool { return c.post(t.Context(), t, "ann", "k1", `{}`).Code == 409 }, 10*time.Second, 10*time.Millisecond)
+		c.hold <- struct{}{} // the handler has begun
+		require.Equal(t, 409, c.post(t.Context(), t, "ann", "k1", `{}`).Code)
 		close(c.hold)
 		require.Equal(t, 201, <-done)
 		require.Equal(t, 1, c.rows(t))
 	})
+}
+
+func TestNobodyGetsBetweenARefusalAndItsKeeping(t *testing.T) {
+	t.Parallel()
+
+	c := newCounter(t)
+	c.fail = problem.Conflict("taken", "Taken.")
+	tx, err := c.db.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), "LOCK TABLE idempotency_keys IN EXCLUSIVE MODE") // can be read, not written
+	require.NoError(t, err)
+	first := make(chan int)
+	go func() { first <- c.post(t.Context(), t, "ann", "k1", `{}`).Code }()
+	require.Eventually(t, func() (waits bool) {
+		const waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'idempotency_keys'::regclass)"
+		return c.db.QueryRow(t.Context(), waiting).Scan(&waits) == nil && waits
+	}, 10*time.Second, 10*time.Millisecond)
+	c.mu.Lock()
+	c.fail = nil
+	c.mu.Unlock()
+	second := make(chan string, 1)
+	go func() { second <- c.post(t.Context(), t, "ann", "k1", `{}`).Body.String() }()
+	select {
+	case body := <-second:
+		require.Contains(t, body, "idempotency-key-running")
+	case <-time.After(5 * time.Second):
+		t.Error("the second request ran")
+	}
+	require.NoError(t, tx.Rollback(t.Context()))
+	require.Equal(t, 409, <-first)
+	require.Equal(t, 0, c.rows(t))
 }
 
 func TestFiftyAtOnceHappenOnce(t *testing.T) {
