@@ -16,7 +16,8 @@ import (
 
 const (
 	workersPerInstance = 8
-	stopTimeout        = 10 * time.Second
+	stopTimeout        = 8 * time.Second  // for the jobs at hand, before they are cancelled and run again later
+	graceTimeout       = 2 * time.Second  // to write down what became of them, should the database be there
 	jobTimeout         = 30 * time.Second // unless its worker says otherwise
 	rescueAfter        = 40 * time.Second // what a process was at when it died is run again; River's own default is an hour
 )
@@ -33,34 +34,29 @@ func New(db *postgres.DB, workers *river.Workers, periodic ...*river.PeriodicJob
 		PeriodicJobs: periodic,
 		JobTimeout:   jobTimeout,
 
+		SoftStopTimeout:      stopTimeout,
 		RescueStuckJobsAfter: rescueAfter,
 		Logger:               slog.New(quiet{slog.Default().Handler()}),
 	})
 }
 
-// Run works jobs until ctx ends, then lets the running ones finish. It starts again when the
-// database comes back; it is a server.Service's background work.
+// Run works jobs until ctx ends, then lets the running ones finish. It waits for a database
+// that is away; it is a server.Service's background work.
 func Run(client *Client) func(context.Context) error {
 	return func(ctx context.Context) error {
-		for ctx.Err() == nil {
-			// River takes the end of its context for a hard stop, so it gets one that goes on.
-			if err := client.Start(context.WithoutCancel(ctx)); err != nil {
-				slog.WarnContext(ctx, "jobs wait for the database", "error", err)
-				select {
-				case <-ctx.Done():
-				case <-time.After(time.Second):
-				}
-				continue
-			}
+		for err := client.Start(ctx); err != nil; err = client.Start(ctx) {
 			select {
 			case <-ctx.Done():
-			case <-client.Stopped():
+				return nil
+			case <-time.After(time.Second):
+				slog.WarnContext(ctx, "jobs wait for the database", "error", err)
 			}
-			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-			if err := client.StopAndCancel(stop); err != nil {
-				slog.WarnContext(ctx, "jobs were cut off; they run again", "error", err)
-			}
-			cancel()
+		}
+		<-ctx.Done()
+		select {
+		case <-client.Stopped():
+		case <-time.After(stopTimeout + graceTimeout):
+			slog.WarnContext(ctx, "jobs were cut off; they run again")
 		}
 		return nil
 	}
