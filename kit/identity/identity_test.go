@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -104,6 +105,55 @@ func TestVerifierWithoutKeys(t *testing.T) {
 	}
 }
 
+func TestKnownKeysDoNotWaitForUnknownOnes(t *testing.T) {
+	t.Parallel()
+
+	issuer := identitytest.New(t)
+	var asked atomic.Int32
+	waits, goOn := make(chan struct{}), make(chan struct{})
+	slow := roundTripper(func(r *http.Request) (*http.Response, error) {
+		if asked.Add(1) > 1 {
+			close(waits)
+			<-goOn
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})
+	verifier := identity.NewVerifier(issuer.JWKSURL, &http.Client{Transport: slow})
+	_, err := verifier.Verify(t.Context(), issuer.Token(t, identity.Identity{Subject: "ann"}), time.Now())
+	require.NoError(t, err)
+
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	rotated, err := identity.NewSigner("rotated", key)
+	require.NoError(t, err)
+	now := time.Now().Add(2 * time.Second) // unknown keys may be asked for again
+	unknown, err := rotated.Sign(identity.Identity{Subject: "ann", Expires: now.Add(30 * time.Second)}, now)
+	require.NoError(t, err)
+	refused := make(chan error, 1)
+	go func() {
+		_, err := verifier.Verify(t.Context(), unknown, now)
+		refused <- err
+	}()
+	<-waits
+	known := make(chan error, 1)
+	go func() {
+		_, err := verifier.Verify(t.Context(), issuer.Token(t, identity.Identity{Subject: "bob"}), time.Now())
+		known <- err
+	}()
+	select {
+	case err := <-known:
+		require.NoError(t, err)
+	case <-time.After(5 * time.Second):
+		t.Error("a known key waited")
+	}
+	close(goOn)
+	require.ErrorIs(t, <-refused, problem.Unauthenticated(""))
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 func TestServiceCredentials(t *testing.T) {
 	t.Parallel()
 
@@ -139,4 +189,29 @@ func TestServiceCredentials(t *testing.T) {
 	}
 	require.Equal(t, 1, tokens, "the token is kept")
 	require.Equal(t, 1, exchanges, "the identity is kept")
+}
+
+func TestServiceIdentityEndsWithItsToken(t *testing.T) {
+	t.Parallel()
+
+	exchanges := 0
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /token", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"access_token":"t","token_type":"bearer","expires_in":1}`)
+	})
+	mux.HandleFunc("GET /verify", func(w http.ResponseWriter, _ *http.Request) {
+		exchanges++
+		w.Header().Set(identity.Header, "signed")
+	})
+	mux.HandleFunc("GET /", func(http.ResponseWriter, *http.Request) {})
+	srv := httptest.NewServer(mux)
+	defer srv.Close()
+
+	credentials := identity.ServiceCredentials{TokenURL: srv.URL + "/token", ExchangeURL: srv.URL + "/verify"}
+	client := &http.Client{Transport: credentials.Transport(http.DefaultTransport)}
+	require.Eventually(t, func() bool {
+		resp, err := client.Get(srv.URL)
+		return err == nil && resp.Body.Close() == nil && exchanges > 1
+	}, 5*time.Second, 50*time.Millisecond)
 }

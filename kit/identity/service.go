@@ -65,6 +65,9 @@ func (t *serviceTransport) identity(ctx context.Context) (string, error) {
 		return "", err
 	}
 	t.signed, t.expires = signed, time.Now().Add(MaxLifetime/2)
+	if end := t.token.Expiry; !end.IsZero() && end.Before(t.expires) { // the identity ends with the token
+		t.expires = end
+	}
 	return signed, nil
 }
 

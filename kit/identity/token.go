@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -63,8 +64,9 @@ type Verifier struct {
 	client   *http.Client
 	verified *otter.Cache[string, Identity] // checking a signature costs more than finding it again
 
-	mu      sync.Mutex
-	keys    jose.JSONWebKeySet
+	keys atomic.Pointer[jose.JSONWebKeySet]
+
+	mu      sync.Mutex // one fetch at a time
 	fetched time.Time
 	failed  error // of the last fetch
 }
@@ -125,27 +127,34 @@ func (v *Verifier) Verify(ctx context.Context, token string, now time.Time) (Ide
 
 // key finds the public key kid, and asks auth again when it does not know it: keys rotate.
 func (v *Verifier) key(ctx context.Context, kid string, now time.Time) (any, error) {
+	if key := v.known(kid); key != nil {
+		return key, nil
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if found := v.keys.Key(kid); len(found) == 1 {
-		return found[0].Key, nil
-	}
 	if now.Sub(v.fetched) >= keysRetry {
 		keys, err := v.fetch(context.WithoutCancel(ctx)) // others wait for it too
 		if err == nil {
-			v.keys = keys
+			v.keys.Store(&keys)
 		}
 		v.fetched, v.failed = time.Now(), err
+	}
+	if key := v.known(kid); key != nil {
+		return key, nil
 	}
 	if v.failed != nil {
 		return nil, problem.Unavailable("Sign-in").Because(v.failed)
 	}
-	if found := v.keys.Key(kid); len(found) == 1 {
-		if _, ok := found[0].Key.(ed25519.PublicKey); ok {
-			return found[0].Key, nil
+	return nil, errBadIdentity.Because(errors.New("unknown key"))
+}
+
+func (v *Verifier) known(kid string) any {
+	if keys := v.keys.Load(); keys != nil {
+		if found := keys.Key(kid); len(found) == 1 {
+			return found[0].Key
 		}
 	}
-	return nil, errBadIdentity.Because(errors.New("unknown key"))
+	return nil
 }
 
 func (v *Verifier) fetch(ctx context.Context) (keys jose.JSONWebKeySet, err error) {
