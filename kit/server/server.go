@@ -30,6 +30,8 @@ const (
 	readyTimeout = 2 * time.Second
 	seenTimeout  = 1500 * time.Millisecond // until Traefik has seen that an instance is off the list
 	stopTimeout  = 20 * time.Second
+
+	headerTimeout = 5 * time.Second
 )
 
 // Config is what every service reads from the environment; each embeds it in its own.
@@ -118,13 +120,16 @@ func (s *Service) serve(ctx context.Context, cfg Config, self registry.Instance,
 		return err
 	}
 	self.URL, self.MetricsURL = publicURL, metricsURL+"/metrics"
-	api := &http.Server{Handler: s.routes(ctx), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10}
-	inner := http.NewServeMux()
-	inner.Handle("GET /metrics", metrics)
-	own := &http.Server{Handler: inner, ReadHeaderTimeout: 5 * time.Second}
-
 	life, end := context.WithCancelCause(ctx)
 	defer end(nil)
+	api := &http.Server{
+		Handler: s.routes(life), ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout + headerTimeout,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+	}
+	inner := http.NewServeMux()
+	inner.Handle("GET /metrics", metrics)
+	own := &http.Server{Handler: inner, ReadHeaderTimeout: headerTimeout}
+
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx)) // goes on while requests drain
 	defer stopWork()
 	var background sync.WaitGroup
@@ -190,17 +195,20 @@ func (s *Service) ready(ctx context.Context) error {
 }
 
 // routes adds to the service's own paths what every instance answers: /livez says that the
-// process runs, /readyz that it can do its work and is not stopping.
+// process runs, /readyz that it can do its work and is not stopping. A ServeMux would redirect
+// paths that are not clean, before the contract can refuse them.
 func (s *Service) routes(life context.Context) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", func(http.ResponseWriter, *http.Request) {})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if err := cmp.Or(life.Err(), s.ready(r.Context())); err != nil && r.Context().Err() == nil {
-			problem.Write(w, r, problem.Unavailable("The service").Because(err))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/livez":
+		case "/readyz":
+			if err := cmp.Or(life.Err(), s.ready(r.Context())); err != nil && r.Context().Err() == nil {
+				problem.Write(w, r, problem.Unavailable("The service").Because(err))
+			}
+		default:
+			s.Handler.ServeHTTP(w, r)
 		}
 	})
-	mux.Handle("/", s.Handler)
-	return mux
 }
 
 func listen(cfg Config, port int) (net.Listener, string, error) {

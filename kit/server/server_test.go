@@ -57,6 +57,17 @@ func TestWrap(t *testing.T) { // X-9
 		require.NotContains(t, string(body), "measles")
 	})
 
+	t.Run("hangs up on half an answer", func(t *testing.T) {
+		t.Parallel()
+
+		require.PanicsWithValue(t, http.ErrAbortHandler, func() {
+			do(t, func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = io.WriteString(w, "half")
+				panic("broken")
+			}, nil)
+		})
+	})
+
 	t.Run("sets a deadline", func(t *testing.T) {
 		t.Parallel()
 
@@ -139,4 +150,17 @@ func TestServe(t *testing.T) {
 		require.Equal(t, "1", rec.Header().Get("Retry-After"))
 		require.True(t, strings.HasPrefix(rec.Header().Get("Content-Type"), "application/problem+json"))
 	})
+}
+
+func TestRoutesLeavePathsAsTheyAre(t *testing.T) {
+	t.Parallel()
+
+	svc := &Service{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })}
+	for _, path := range []string{"/a/../b", "//a", "/a/./b", "/livez/", "/readyz/x"} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.URL.Path = path
+		rec := httptest.NewRecorder()
+		svc.routes(t.Context()).ServeHTTP(rec, r)
+		require.Equal(t, http.StatusTeapot, rec.Code, path)
+	}
 }

@@ -77,9 +77,10 @@ func recoverTo(w *recorder, r *http.Request) {
 		panic(v)
 	}
 	slog.ErrorContext(r.Context(), "panic", "stack", string(debug.Stack()))
-	if !w.wrote {
-		problem.Write(w, r, fmt.Errorf("panic: %v", v))
+	if w.wrote {
+		panic(http.ErrAbortHandler) // hangs up, so that half an answer is not taken for a whole one
 	}
+	problem.Write(w, r, fmt.Errorf("panic: %v", v))
 }
 
 type recorder struct {
