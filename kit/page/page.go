@@ -2,6 +2,7 @@
 package page
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -32,7 +33,7 @@ func Decode[K any](cursor *string) (K, error) {
 	if err == nil {
 		err = json.Unmarshal(text, &key)
 	}
-	if err != nil {
+	if err != nil || bytes.Contains(bytes.ReplaceAll(text, []byte(`\\`), nil), []byte(`\u0000`)) { // Postgres knows no NUL
 		return key, problem.Invalid(problem.Field{Pointer: "/query/cursor", Detail: "This is no cursor that a page gave."})
 	}
 	return key, nil

@@ -1,6 +1,7 @@
 package page_test
 
 import (
+	"encoding/base64"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,6 +32,15 @@ func TestCursor(t *testing.T) {
 	first, err := page.Decode[key](nil)
 	require.NoError(t, err)
 	require.Zero(t, first)
+}
+
+func TestDecodeRefusesNUL(t *testing.T) {
+	t.Parallel()
+
+	for text, refused := range map[string]bool{`{"Name":"\u0000"}`: true, `{"Name":"\\\u0000"}`: true, `{"Name":"\\u0000"}`: false} {
+		_, err := page.Decode[key](new(base64.RawURLEncoding.EncodeToString([]byte(text))))
+		require.Equal(t, refused, err != nil, text)
+	}
 }
 
 func FuzzDecode(f *testing.F) {
