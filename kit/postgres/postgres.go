@@ -76,8 +76,6 @@ type querier interface {
 	Query(context.Context, string, ...any) (pgx.Rows, error)
 	QueryRow(context.Context, string, ...any) pgx.Row
 	Begin(context.Context) (pgx.Tx, error)
-	SendBatch(context.Context, *pgx.Batch) pgx.BatchResults
-	CopyFrom(context.Context, pgx.Identifier, []string, pgx.CopyFromSource) (int64, error)
 }
 
 func (d *DB) in(ctx context.Context) querier {
@@ -105,16 +103,6 @@ func (d *DB) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 // Begin starts a transaction; it makes pgx.BeginFunc(ctx, db, ...) work.
 func (d *DB) Begin(ctx context.Context) (pgx.Tx, error) { return d.in(ctx).Begin(ctx) }
 
-// SendBatch sends many statements in one round trip.
-func (d *DB) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
-	return d.in(ctx).SendBatch(ctx, b)
-}
-
-// CopyFrom inserts many rows at once.
-func (d *DB) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
-	return d.in(ctx).CopyFrom(ctx, table, columns, rows)
-}
-
 // Constraint returns the name of the constraint that err violates, "" if it violates none.
 func Constraint(err error) string {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
@@ -139,11 +127,13 @@ func Explain(err error) error {
 		}
 		return err
 	}
-	_, connect := errors.AsType[*pgconn.ConnectError](err)
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return problem.Unavailable("The database").Because(err)
+	}
 	_, network := errors.AsType[net.Error](err)
 	dead := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, pgx.ErrTxClosed) || strings.Contains(err.Error(), "conn closed") // pgconn has no value for it
-	if !errors.Is(err, context.DeadlineExceeded) && (connect || network || dead) {
+	if !errors.Is(err, context.DeadlineExceeded) && (network || dead) {
 		return problem.Unavailable("The database").Because(err)
 	}
 	return err
