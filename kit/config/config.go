@@ -4,7 +4,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"reflect"
 	"strings"
 
@@ -24,10 +23,7 @@ func (s Secret) Reveal() string { return string(s) }
 func (Secret) String() string   { return "(secret)" }
 func (Secret) GoString() string { return "(secret)" }
 
-// LogValue keeps the secret out of slog.
-func (Secret) LogValue() slog.Value { return slog.StringValue("(secret)") }
-
-// MarshalText keeps the secret out of JSON.
+// MarshalText keeps the secret out of JSON and slog.
 func (Secret) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
 
 // Parse fills a C from the environment by its `env` tags and reports every mistake at once.
@@ -44,11 +40,7 @@ func Parse[C any]() (C, error) {
 	if len(all) == 0 {
 		return cfg, nil
 	}
-	lines := make([]string, len(all))
-	for i, e := range all {
-		lines[i] = e.Error()
-	}
-	return cfg, fmt.Errorf("configuration: %s", strings.Join(lines, "; "))
+	return cfg, fmt.Errorf("configuration: %w", errors.Join(all...))
 }
 
 func refuseDevelopment(cfg reflect.Value) []error {
@@ -59,7 +51,7 @@ func refuseDevelopment(cfg reflect.Value) []error {
 	}
 	var all []error
 	for _, f := range fields {
-		if s, ok := cfg.FieldByIndex(f.Index).Interface().(Secret); ok && production && strings.Contains(string(s), developmentPrefix) {
+		if production && f.Type == reflect.TypeFor[Secret]() && strings.Contains(cfg.FieldByIndex(f.Index).String(), developmentPrefix) {
 			name, _, _ := strings.Cut(f.Tag.Get("env"), ",")
 			all = append(all, fmt.Errorf("%s holds a development secret, which production refuses", name))
 		}

@@ -3,6 +3,8 @@ package config_test
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,12 +12,12 @@ import (
 	"github.com/healthe/healthe/kit/config"
 )
 
-type base struct {
+type Base struct {
 	Env string `env:"HEALTHE_ENV" envDefault:"development"`
 }
 
 type settings struct {
-	base
+	Base
 	Port   int           `env:"PORT,required"`
 	Name   string        `env:"NAME,required"`
 	Secret config.Secret `env:"SECRET"`
@@ -49,7 +51,11 @@ func TestSecretNeverShows(t *testing.T) { // X-6
 	cfg := settings{Secret: "hunter2"}
 	text, err := json.Marshal(cfg)
 	require.NoError(t, err)
-	for _, s := range []string{string(text), fmt.Sprint(cfg), fmt.Sprintf("%+v %#v %s", cfg, cfg, cfg.Secret), cfg.Secret.LogValue().String()} {
+	var logged strings.Builder
+	for _, h := range []slog.Handler{slog.NewJSONHandler(&logged, nil), slog.NewTextHandler(&logged, nil)} {
+		slog.New(h).Info("start", "config", cfg, "secret", cfg.Secret)
+	}
+	for _, s := range []string{string(text), fmt.Sprint(cfg), fmt.Sprintf("%+v %#v %s %q %v", cfg, cfg, cfg.Secret, cfg.Secret, []any{&cfg.Secret}), logged.String()} {
 		require.NotContains(t, s, "hunter2")
 	}
 	require.Equal(t, "hunter2", cfg.Secret.Reveal())
