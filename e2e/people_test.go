@@ -64,13 +64,18 @@ func (c *caller) login(t *testing.T) {
 func (p *platform) patient(t *testing.T) *caller {
 	t.Helper()
 	c := p.person(t)
-	c.post(t, "/appointment/v1/me/patient", map[string]any{
-		"name": "Pat Ient", "phone": "+491701234567", "birth_date": "1990-04-12", "gender": "female",
-	}).wants(t, http.StatusCreated)
+	c.fillIn(t)
 	return c
 }
 
-// crowd makes n patients, a few at a time.
+func (c *caller) fillIn(t *testing.T) {
+	t.Helper()
+	c.post(t, "/appointment/v1/me/patient", map[string]any{
+		"name": "Pat Ient", "phone": "+491701234567", "birth_date": "1990-04-12", "gender": "female",
+	}).wants(t, http.StatusCreated)
+}
+
+// crowd makes n patients.
 func (p *platform) crowd(t *testing.T, n int) []*caller {
 	t.Helper()
 	all := make([]*caller, n)
@@ -82,21 +87,21 @@ func (p *platform) crowd(t *testing.T, n int) []*caller {
 
 // practice is a doctor with slots of half an hour on every day.
 type practice struct {
-	doctor               *caller
-	clinic, speciality   string
-	visit                string // the appointment type
-	slots                []string
-	clinicName, typeName string
+	doctor             *caller
+	clinic, speciality string
+	visit              string // the appointment type
+	slots              []string
 }
 
-func (p *platform) newPractice(t *testing.T) *practice {
+// newPractice makes a clinic and its doctor, who may have more roles.
+func (p *platform) newPractice(t *testing.T, roles ...string) *practice {
 	t.Helper()
 	admin := p.person(t, "admin")
 	make := func(path string, body map[string]any) string {
 		body["name"] = unique("E2E")
 		return admin.post(t, "/appointment/v1/"+path, body).wants(t, http.StatusCreated).id(t)
 	}
-	c := &practice{doctor: p.person(t, "doctor")}
+	c := &practice{doctor: p.person(t, append(roles, "doctor")...)}
 	c.clinic = make("clinics", map[string]any{
 		"address": "Luisenstr. 1, 10117 Berlin", "time_zone": "UTC", "phone": "+493012345678",
 		"coordinates": map[string]float64{"latitude": 52.5225, "longitude": 13.3792},
