@@ -3,6 +3,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -16,17 +17,20 @@ const (
 	retryEvery   = time.Second
 )
 
+var errLost = errors.New("the lease was lost")
+
 // Instance is one running copy of a service.
 type Instance struct {
 	Service, ID     string
 	URL, MetricsURL string
 }
 
-// healthCheck is how Traefik finds out that an instance is alive. These keys have no lease:
-// a service with no instance then answers 503 and not 404.
-func (i Instance) healthCheck() map[string]string {
-	at := "traefik/http/services/" + i.Service + "/loadBalancer/healthCheck/"
-	return map[string]string{at + "path": "/readyz", at + "interval": "1s", at + "timeout": "1s"}
+// listing is the instance itself, under a lease: Traefik balances by the first, Prometheus finds the second.
+func (i Instance) listing() map[string]string {
+	return map[string]string{
+		"traefik/http/services/" + i.Service + "/loadBalancer/servers/" + i.ID + "/url": i.URL,
+		"healthe/instances/" + i.Service + "/" + i.ID:                                   i.MetricsURL,
+	}
 }
 
 // Register keeps i listed until ctx ends, through every outage of etcd, and then takes it
@@ -37,58 +41,52 @@ func Register(ctx context.Context, endpoints []string, i Instance) error {
 		return err
 	}
 	defer client.Close()
-	var lease clientv3.LeaseID
 	for ctx.Err() == nil {
-		var alive <-chan *clientv3.LeaseKeepAliveResponse
-		if lease, alive, err = put(ctx, client, i); err != nil {
-			slog.WarnContext(ctx, "not registered yet", "error", err)
-			wait(ctx)
-			continue
+		if err := keep(ctx, client, i); ctx.Err() == nil {
+			slog.WarnContext(ctx, "not registered", "error", err)
 		}
-		slog.InfoContext(ctx, "registered", "url", i.URL)
-		for range alive { // ends with the lease or with ctx
-		}
-		if ctx.Err() == nil {
-			slog.WarnContext(ctx, "registration lost")
-			wait(ctx)
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryEvery):
 		}
 	}
 	off, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancel()
-	if lease == 0 {
-		return nil
+	for key := range i.listing() { // whichever lease it is under: etcd may come back with one that we had given up
+		if _, err := client.Delete(off, key); err != nil {
+			return err
+		}
 	}
-	_, err = client.Revoke(off, lease)
-	return err
+	return nil
 }
 
-func put(ctx context.Context, client *clientv3.Client, i Instance) (clientv3.LeaseID, <-chan *clientv3.LeaseKeepAliveResponse, error) {
+// keep lists i and returns when it is no longer listed, or ctx ends.
+func keep(ctx context.Context, client *clientv3.Client, i Instance) error {
 	call, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	for key, value := range i.healthCheck() {
-		if _, err := client.Put(call, key, value); err != nil {
-			return 0, nil, err
+	// How Traefik finds out that an instance is alive. These keys have no lease: a service with no
+	// instance then answers 503 and not 404.
+	check := "traefik/http/services/" + i.Service + "/loadBalancer/healthCheck/"
+	for key, value := range map[string]string{"path": "/readyz", "interval": "1s", "timeout": "1s"} {
+		if _, err := client.Put(call, check+key, value); err != nil {
+			return err
 		}
 	}
 	lease, err := client.Grant(call, leaseSeconds)
 	if err != nil {
-		return 0, nil, err
+		return err
 	}
-	for key, value := range map[string]string{
-		"traefik/http/services/" + i.Service + "/loadBalancer/servers/" + i.ID + "/url": i.URL,
-		"healthe/instances/" + i.Service + "/" + i.ID:                                   i.MetricsURL,
-	} {
+	for key, value := range i.listing() {
 		if _, err := client.Put(call, key, value, clientv3.WithLease(lease.ID)); err != nil {
-			return lease.ID, nil, err
+			return err
 		}
 	}
 	alive, err := client.KeepAlive(ctx, lease.ID)
-	return lease.ID, alive, err
-}
-
-func wait(ctx context.Context) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(retryEvery):
+	if err != nil {
+		return err
 	}
+	slog.InfoContext(ctx, "registered", "url", i.URL)
+	for range alive { // ends with the lease or with ctx
+	}
+	return errLost
 }
