@@ -189,7 +189,11 @@ func fields(err error) []problem.Field {
 		return all
 	case *openapi3filter.RequestError:
 		if p := err.Parameter; p != nil {
-			return []problem.Field{{Pointer: "/" + p.In + "/" + p.Name, Detail: parameterReason(err)}}
+			detail := cmp.Or(err.Reason, "The value cannot be read.")
+			if schema, ok := errors.AsType[*openapi3.SchemaError](err.Err); ok {
+				detail = reason(schema)
+			}
+			return []problem.Field{{Pointer: "/" + p.In + "/" + p.Name, Detail: detail}}
 		}
 		if err.Err != nil {
 			return fields(err.Err)
@@ -206,14 +210,6 @@ func fields(err error) []problem.Field {
 		return []problem.Field{{Pointer: pointer(strings.Split(wrong.Field, ".")), Detail: "This does not fit the type " + wrong.Type.String() + "."}}
 	}
 	return []problem.Field{{Pointer: "", Detail: "The request does not match the contract."}}
-}
-
-// parameterReason finds the sentence that says what is wrong, and never the value.
-func parameterReason(err *openapi3filter.RequestError) string {
-	if schema, ok := errors.AsType[*openapi3.SchemaError](err.Err); ok {
-		return reason(schema)
-	}
-	return cmp.Or(err.Reason, "The value cannot be read.")
 }
 
 // reason leaves out how a format is checked, which helps nobody and may quote the value.

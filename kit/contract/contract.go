@@ -5,6 +5,7 @@ package contract
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"net/http"
@@ -31,8 +32,12 @@ var Options = &openapi3filter.Options{
 	AuthenticationFunc:    openapi3filter.NoopAuthenticationFunc, // this package decides, from the same document
 }
 
-func init() { // kin-openapi leaves the first unchecked and the others to a loose pattern
+func init() { // kin-openapi leaves the first unchecked and the others to loose patterns
 	openapi3.DefineStringFormatValidator("uuid", openapi3.NewRegexpFormatValidator(openapi3.FormatOfStringForUUIDOfRFC9562))
+	openapi3.DefineStringFormatValidator("byte", openapi3.NewCallbackValidator(func(s string) error {
+		_, err := base64.StdEncoding.DecodeString(s)
+		return err
+	}))
 	openapi3.DefineStringFormatValidator("date", openapi3.NewCallbackValidator(func(s string) error {
 		_, err := time.Parse(time.DateOnly, s)
 		return err

@@ -183,8 +183,6 @@ func (a *answer) send(w http.ResponseWriter) {
 // Sweep forgets old keys every hour until ctx ends. Each instance may do it.
 func Sweep(db *postgres.DB) func(context.Context) error {
 	return func(ctx context.Context) error {
-		tick := time.NewTicker(time.Hour)
-		defer tick.Stop()
 		for {
 			if _, err := db.Exec(ctx, sweepKeys); err != nil && ctx.Err() == nil {
 				slog.WarnContext(ctx, "idempotency keys not swept", "error", err)
@@ -192,7 +190,7 @@ func Sweep(db *postgres.DB) func(context.Context) error {
 			select {
 			case <-ctx.Done():
 				return nil
-			case <-tick.C:
+			case <-time.After(time.Hour):
 			}
 		}
 	}

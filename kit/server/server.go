@@ -143,8 +143,8 @@ func (s *Service) serve(ctx context.Context, cfg Config, self registry.Instance,
 	for _, f := range s.Background {
 		start(work, f)
 	}
-	start(work, func(context.Context) error { return ignoreClosed(api.Serve(public)) })
-	start(work, func(context.Context) error { return ignoreClosed(own.Serve(internal)) })
+	start(work, func(context.Context) error { return api.Serve(public) })
+	start(work, func(context.Context) error { return own.Serve(internal) })
 	slog.InfoContext(ctx, "listening", "url", self.URL, "metrics", self.MetricsURL)
 	registered := make(chan struct{})
 	go func() {
@@ -218,11 +218,4 @@ func listen(cfg Config, port int) (net.Listener, string, error) {
 	}
 	bound := strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)
 	return ln, "http://" + net.JoinHostPort(cfg.AdvertiseHost, bound), nil
-}
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return err
 }

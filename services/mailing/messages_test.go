@@ -127,6 +127,8 @@ func TestSendMessageRefuses(t *testing.T) {
 		"nobody":                             {`{"subject": "a", "text": "x", "recipients": []}`, "/recipients"},
 		"a recipient that is nobody":         {`{"subject": "a", "text": "x", "recipients": [{}]}`, "/recipients/0"},
 		"a user that is no identifier":       {`{"subject": "a", "text": "x", "recipients": [{"user_id": "me"}]}`, "/recipients/0/user_id"},
+		"an attachment that is no base64":    {body(`{"subject": "a", "text": "x", "attachments": [{"name": "a.ics", "content_type": "text/calendar", "content": "aGVsbG8"}], TO}`), "/attachments/0/content"},
+		"data that comes twice":              {body(`{"template": "verification_code", "data": {"code": "1"}, "data": {}, TO}`), "/data"},
 		"an attachment outside its folder":   {body(`{"subject": "a", "text": "x", "attachments": [{"name": "../a.ics", "content_type": "text/calendar", "content": "aGVsbG8="}], TO}`), "/attachments/0/name"},
 		"an attachment with a header":        {body(`{"subject": "a", "text": "x", "attachments": [{"name": "a\r\n.ics", "content_type": "text/calendar", "content": "aGVsbG8="}], TO}`), "/attachments/0/name"},
 		"an attachment that could run":       {body(`{"subject": "a", "text": "x", "attachments": [{"name": "a.html", "content_type": "text/html", "content": "aGVsbG8="}], TO}`), "/attachments/0/content_type"},
