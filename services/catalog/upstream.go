@@ -85,7 +85,7 @@ func outage(resp *http.Response) bool {
 	return resp != nil && (resp.StatusCode == http.StatusBadGateway || resp.StatusCode == http.StatusServiceUnavailable || resp.StatusCode == http.StatusGatewayTimeout)
 }
 
-// counts says what speaks against the circuit. That the caller went away or ran out of patience does not.
+// counts says what speaks against the circuit. That the caller went away does not, nor that our own bound on calls is reached.
 func counts(resp *http.Response, err error) bool {
 	if err != nil {
 		return !errors.Is(err, context.Canceled) && !errors.Is(err, bulkhead.ErrFull)

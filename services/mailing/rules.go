@@ -18,7 +18,7 @@ const (
 	throttleLimit  = 20 // mails to one address in the window
 	urgentLimit    = 30 // codes that someone waits for may go beyond, to a bound: nobody can have a mailbox flooded with them
 
-	maxTries     = 20 // with the delays of retryDelay about six hours
+	maxTries     = 20 // with the delays of retryDelay about five hours
 	firstDelay   = time.Second
 	longestDelay = 30 * time.Minute
 
