@@ -44,7 +44,11 @@ func (f *forwardAuth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, errCrossOrigin)
 		return
 	}
-	passport, err := f.gate.Open(r.Context(), token)
+	open := f.gate.Open
+	if cookie {
+		open = f.gate.OpenSession
+	}
+	passport, err := open(r.Context(), token)
 	if err != nil {
 		refuse(w, r, gateProblem(err))
 		return

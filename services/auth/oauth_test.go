@@ -19,6 +19,7 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 
 	api "github.com/healthe/healthe/openapi/auth"
+	"github.com/healthe/healthe/services/auth/internal/gate"
 	"github.com/healthe/healthe/services/auth/internal/orytest"
 )
 
@@ -302,4 +303,23 @@ func TestLogInIsAskedForOnceTheSessionIsOver(t *testing.T) { // AUTH-5
 		_, body := br.get(app.AuthCodeURL("a-state-of-the-tests", oauth2.S256ChallengeOption(oauth2.GenerateVerifier())))
 		return strings.Contains(body, "to go on to Blood Pressure Diary")
 	})
+}
+
+func TestTokenOfApplicationIsNoSession(t *testing.T) {
+	t.Parallel()
+
+	b := newBench(t)
+	app := newApp(t, "openid", "appointments:read")
+	token := authorize(t, b, app, b.newUser(t), "appointments:read").AccessToken
+	require.Equal(t, http.StatusOK, b.forwardAuth(t, bearer(token)).StatusCode)
+	cookie := &http.Cookie{Name: gate.Cookie, Value: token, Path: "/"}
+	require.Equal(t, http.StatusUnauthorized, b.forwardAuth(t, http.Header{"Cookie": {cookie.String()}}).StatusCode)
+
+	br := newBrowser(t, b)
+	page, err := url.Parse(b.cfg.PublicURL)
+	require.NoError(t, err)
+	br.Jar.SetCookies(page, []*http.Cookie{cookie})
+	other := newApp(t, "openid", "offline_access", "email")
+	_, body := br.get(other.AuthCodeURL("a-state-of-the-tests", oauth2.S256ChallengeOption(oauth2.GenerateVerifier())))
+	require.Contains(t, body, "to go on to Blood Pressure Diary", "the person has to log in themselves")
 }

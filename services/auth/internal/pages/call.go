@@ -67,7 +67,7 @@ func (p *pages) passport(r *http.Request) (*gate.Passport, error) {
 	if err != nil || c.Value == "" {
 		return nil, nil
 	}
-	passport, err := p.Gate.Open(r.Context(), c.Value)
+	passport, err := p.Gate.OpenSession(r.Context(), c.Value)
 	if errors.Is(err, gate.ErrRefused) {
 		return nil, nil
 	}
