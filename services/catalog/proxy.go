@@ -58,6 +58,8 @@ func (u *upstream) rewrite(r *httputil.ProxyRequest, target *url.URL) {
 		}
 	}
 	r.Out.Header.Set("X-Request-Id", telemetry.FromContext(r.In.Context()).ID)
+	r.Out.Header.Del("Expect") // the contract has read the body, and with it the trailers, which belong to none
+	r.Out.Trailer = nil
 	if u.name != "auth" { // others get to know who calls by the signed identity, and never hold what one could log in with
 		r.Out.Header.Del("Authorization")
 		r.Out.Header.Del("Cookie")

@@ -3,6 +3,7 @@ package catalog
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -108,6 +109,30 @@ func TestProxy(t *testing.T) {
 		require.Len(t, seen, 2)
 		require.Empty(t, seen[0].Header.Get("Authorization")+seen[0].Header.Get("Cookie"))
 		require.Equal(t, "Bearer secret", seen[1].Header.Get("Authorization"), "auth ends sessions")
+	})
+
+	t.Run("keeps to itself how the body came", func(t *testing.T) {
+		t.Parallel()
+
+		b := newBench(t)
+		b.core.does("mailing", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			says(http.StatusAccepted, `{}`)(w, r)
+		})
+		body := strings.NewReader(`{"subject": "a", "text": "b", "recipients": [{"address": "ada@example.org"}]}`)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.url+"/mailing/v1/messages", struct{ io.Reader }{body})
+		require.NoError(t, err)
+		req.Header = http.Header{"Content-Type": {"application/json"}, "Expect": {"100-continue"}, "X-Request-Id": {"my-request-1"}}
+		req.Trailer = http.Header{identity.Header: {"forged"}}
+		require.NoError(t, b.issuer.As(t, "ada", "mail:send")(t.Context(), req))
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		require.Equal(t, http.StatusAccepted, resp.StatusCode)
+		require.Equal(t, "my-request-1", resp.Header.Get("X-Request-Id"))
+		sent := b.core.requests()[0]
+		require.Empty(t, sent.Header.Get("Expect"))
+		require.Empty(t, sent.Trailer)
 	})
 
 	t.Run("hands a service's problem on untouched", func(t *testing.T) { // CAT-1, CAT-13
