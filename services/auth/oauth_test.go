@@ -313,7 +313,7 @@ func TestTokenOfApplicationIsNoSession(t *testing.T) {
 	token := authorize(t, b, app, b.newUser(t), "appointments:read").AccessToken
 	require.Equal(t, http.StatusOK, b.forwardAuth(t, bearer(token)).StatusCode)
 	cookie := &http.Cookie{Name: gate.Cookie, Value: token, Path: "/"}
-	require.Equal(t, http.StatusUnauthorized, b.forwardAuth(t, http.Header{"Cookie": {cookie.String()}}).StatusCode)
+	require.Equal(t, http.StatusUnauthorized, b.forwardAuth(t, http.Header{"Cookie": {cookie.String()}, "X-Forwarded-Method": {"GET"}}).StatusCode)
 
 	br := newBrowser(t, b)
 	page, err := url.Parse(b.cfg.PublicURL)
