@@ -178,7 +178,7 @@ func TestSigningUpWithWhatIsTakenChangesAndTellsNothing(t *testing.T) {
 	free := signUp(username, address, password).wants(t, http.StatusAccepted)
 	code := sixDigits.FindString(p.text(t, p.mailTo(t, address, 1)[0]))
 	require.NotEmpty(t, code)
-	login(username, password).refused(t, http.StatusForbidden) // not verified yet
+	login(username, password).refused(t, http.StatusUnauthorized) // not verified yet
 	confirmation := "/auth/v1/verifications/" + free.id(t) + "/confirmation"
 	p.visitor().post(t, confirmation, map[string]any{"code": "000000"}).refused(t, http.StatusBadRequest)
 	p.visitor().post(t, confirmation, map[string]any{"code": code}).wants(t, http.StatusNoContent)
@@ -222,6 +222,9 @@ func TestASessionIsBoundToItsUserAndEnds(t *testing.T) {
 	require.Equal(t, ada.id, first.get(t, me).wants(t, http.StatusOK).id(t))
 	first.post(t, "/auth/v1/refresh?username=admin", nil).refused(t, http.StatusBadRequest)
 	first.post(t, "/auth/v1/logout", nil).wants(t, http.StatusNoContent)
+	eventually(t, "logged out on both instances", time.Second, func() (bool, string) { // whose notice may still be on its way
+		return first.get(t, me).StatusCode+first.get(t, me).StatusCode == 2*http.StatusUnauthorized, "still believed"
+	})
 	for _, path := range []string{me, appointments, "/appointment/v1/clinics", "/catalog/v1/me/overview"} {
 		first.get(t, path).refused(t, http.StatusUnauthorized)
 	}
