@@ -500,7 +500,7 @@ type ClientInterface interface {
 
 	// LogInWithBody Log in
 	//
-	// Starts a session. Send its token as `Authorization: Bearer`; it stops working when it expires, at log-out, and when the session is revoked. Too many wrong passwords for an account, or from an address, are refused with 429 until `Retry-After`, whether the account exists or not. An account whose address is not verified is told so, once the password is right.
+	// Starts a session. Send its token as `Authorization: Bearer`; it stops working when it expires, at log-out, and when the session is revoked. Too many wrong passwords for an account, or from an address, are refused with 429 until `Retry-After`, whether the account exists or not. An account whose address is not verified is refused like a wrong password, because whoever signs up with an address could else find out whether it was taken.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -509,7 +509,7 @@ type ClientInterface interface {
 
 	// LogIn Log in
 	//
-	// Starts a session. Send its token as `Authorization: Bearer`; it stops working when it expires, at log-out, and when the session is revoked. Too many wrong passwords for an account, or from an address, are refused with 429 until `Retry-After`, whether the account exists or not. An account whose address is not verified is told so, once the password is right.
+	// Starts a session. Send its token as `Authorization: Bearer`; it stops working when it expires, at log-out, and when the session is revoked. Too many wrong passwords for an account, or from an address, are refused with 429 until `Retry-After`, whether the account exists or not. An account whose address is not verified is refused like a wrong password, because whoever signs up with an address could else find out whether it was taken.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -640,7 +640,7 @@ type ClientInterface interface {
 
 	// RefreshSession Extend the session
 	//
-	// Extends the session that the request is made with. Its token stays; it belongs to its user alone and cannot outlive 30 days since the log-in, after which this answers 409.
+	// Extends the session that the request is made with by a day. Its token stays; it belongs to its user alone. From 30 days after the log-in this answers 409.
 	//
 	// Corresponds with POST /auth/v1/refresh (the `RefreshSession` operationId).
 	RefreshSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -845,7 +845,7 @@ func (c *Client) GetJWKS(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 
 // LogInWithBody Log in
 //
-// Starts a session. Send its token as `Authorization: Bearer`; it stops working when it expires, at log-out, and when the session is revoked. Too many wrong passwords for an account, or from an address, are refused with 429 until `Retry-After`, whether the account exists or not. An account whose address is not verified is told so, once the password is right.
+// Starts a session. Send its token as `Authorization: Bearer`; it stops working when it expires, at log-out, and when the session is revoked. Too many wrong passwords for an account, or from an address, are refused with 429 until `Retry-After`, whether the account exists or not. An account whose address is not verified is refused like a wrong password, because whoever signs up with an address could else find out whether it was taken.
 //
 // Takes any type of body and a specified content type.
 //
@@ -864,7 +864,7 @@ func (c *Client) LogInWithBody(ctx context.Context, contentType string, body io.
 
 // LogIn Log in
 //
-// Starts a session. Send its token as `Authorization: Bearer`; it stops working when it expires, at log-out, and when the session is revoked. Too many wrong passwords for an account, or from an address, are refused with 429 until `Retry-After`, whether the account exists or not. An account whose address is not verified is told so, once the password is right.
+// Starts a session. Send its token as `Authorization: Bearer`; it stops working when it expires, at log-out, and when the session is revoked. Too many wrong passwords for an account, or from an address, are refused with 429 until `Retry-After`, whether the account exists or not. An account whose address is not verified is refused like a wrong password, because whoever signs up with an address could else find out whether it was taken.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1145,7 +1145,7 @@ func (c *Client) ConfirmRecovery(ctx context.Context, id ChallengeID, body Confi
 
 // RefreshSession Extend the session
 //
-// Extends the session that the request is made with. Its token stays; it belongs to its user alone and cannot outlive 30 days since the log-in, after which this answers 409.
+// Extends the session that the request is made with by a day. Its token stays; it belongs to its user alone. From 30 days after the log-in this answers 409.
 //
 // Corresponds with POST /auth/v1/refresh (the `RefreshSession` operationId).
 func (c *Client) RefreshSession(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2695,7 +2695,7 @@ type ClientWithResponsesInterface interface {
 
 	// LogInWithBodyWithResponse Log in
 	//
-	// Starts a session. Send its token as `Authorization: Bearer`; it stops working when it expires, at log-out, and when the session is revoked. Too many wrong passwords for an account, or from an address, are refused with 429 until `Retry-After`, whether the account exists or not. An account whose address is not verified is told so, once the password is right.
+	// Starts a session. Send its token as `Authorization: Bearer`; it stops working when it expires, at log-out, and when the session is revoked. Too many wrong passwords for an account, or from an address, are refused with 429 until `Retry-After`, whether the account exists or not. An account whose address is not verified is refused like a wrong password, because whoever signs up with an address could else find out whether it was taken.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2704,7 +2704,7 @@ type ClientWithResponsesInterface interface {
 
 	// LogInWithResponse Log in
 	//
-	// Starts a session. Send its token as `Authorization: Bearer`; it stops working when it expires, at log-out, and when the session is revoked. Too many wrong passwords for an account, or from an address, are refused with 429 until `Retry-After`, whether the account exists or not. An account whose address is not verified is told so, once the password is right.
+	// Starts a session. Send its token as `Authorization: Bearer`; it stops working when it expires, at log-out, and when the session is revoked. Too many wrong passwords for an account, or from an address, are refused with 429 until `Retry-After`, whether the account exists or not. An account whose address is not verified is refused like a wrong password, because whoever signs up with an address could else find out whether it was taken.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2839,7 +2839,7 @@ type ClientWithResponsesInterface interface {
 
 	// RefreshSessionWithResponse Extend the session
 	//
-	// Extends the session that the request is made with. Its token stays; it belongs to its user alone and cannot outlive 30 days since the log-in, after which this answers 409.
+	// Extends the session that the request is made with by a day. Its token stays; it belongs to its user alone. From 30 days after the log-in this answers 409.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3197,8 +3197,6 @@ type LogInResponse struct {
 	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *externalRef2.Problem
-	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -3218,11 +3216,6 @@ func (r LogInResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
 func (r LogInResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
-}
-
-// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r LogInResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
-	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
@@ -4823,7 +4816,7 @@ func (c *ClientWithResponses) GetJWKSWithResponse(ctx context.Context, reqEditor
 
 // LogInWithBodyWithResponse Log in
 //
-// Starts a session. Send its token as `Authorization: Bearer`; it stops working when it expires, at log-out, and when the session is revoked. Too many wrong passwords for an account, or from an address, are refused with 429 until `Retry-After`, whether the account exists or not. An account whose address is not verified is told so, once the password is right.
+// Starts a session. Send its token as `Authorization: Bearer`; it stops working when it expires, at log-out, and when the session is revoked. Too many wrong passwords for an account, or from an address, are refused with 429 until `Retry-After`, whether the account exists or not. An account whose address is not verified is refused like a wrong password, because whoever signs up with an address could else find out whether it was taken.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4838,7 +4831,7 @@ func (c *ClientWithResponses) LogInWithBodyWithResponse(ctx context.Context, con
 
 // LogInWithResponse Log in
 //
-// Starts a session. Send its token as `Authorization: Bearer`; it stops working when it expires, at log-out, and when the session is revoked. Too many wrong passwords for an account, or from an address, are refused with 429 until `Retry-After`, whether the account exists or not. An account whose address is not verified is told so, once the password is right.
+// Starts a session. Send its token as `Authorization: Bearer`; it stops working when it expires, at log-out, and when the session is revoked. Too many wrong passwords for an account, or from an address, are refused with 429 until `Retry-After`, whether the account exists or not. An account whose address is not verified is refused like a wrong password, because whoever signs up with an address could else find out whether it was taken.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5063,7 +5056,7 @@ func (c *ClientWithResponses) ConfirmRecoveryWithResponse(ctx context.Context, i
 
 // RefreshSessionWithResponse Extend the session
 //
-// Extends the session that the request is made with. Its token stays; it belongs to its user alone and cannot outlive 30 days since the log-in, after which this answers 409.
+// Extends the session that the request is made with by a day. Its token stays; it belongs to its user alone. From 30 days after the log-in this answers 409.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5529,13 +5522,6 @@ func ParseLogInResponse(rsp *http.Response) (*LogInResponse, error) {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest externalRef2.Problem
@@ -8005,20 +7991,6 @@ func (response LogIn401ApplicationProblemPlusJSONResponse) VisitLogInResponse(w 
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type LogIn403ApplicationProblemPlusJSONResponse externalRef2.Problem
-
-func (response LogIn403ApplicationProblemPlusJSONResponse) VisitLogInResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }

@@ -55,7 +55,7 @@ func TestPagesSignUpToDeletion(t *testing.T) { // AUTH-9
 	_, body = br.get(link)
 	require.Contains(t, body, "Verify your address", "following the link changes nothing") // AUTH-7
 	early := b.logIn(t, username, goodPassword)
-	isProblem(t, errUnverified, early.Body, early.StatusCode())
+	isProblem(t, errCredentials, early.Body, early.StatusCode())
 	form := hiddenValues(body)
 	form.Del("do")
 	u, err := url.Parse(link)

@@ -16,13 +16,12 @@ import (
 	"github.com/healthe/healthe/services/auth/internal/kratos"
 )
 
-// evenly is how long a log-in that fails takes at least: longer than checking a password, so
-// that the time does not tell whether there was one to check.
+// evenly is how long a log-in or a code that is wrong takes at least: longer than checking it,
+// so that the time does not tell whether there was one to check.
 const evenly = 400 * time.Millisecond
 
 var (
-	errCredentials = problem.New(http.StatusUnauthorized, "wrong-credentials", "Wrong credentials", "Username, address or password is wrong.")
-	errUnverified  = problem.New(http.StatusForbidden, "email-unverified", "Address not verified", "Verify your address with the code that was mailed to it, or ask for a new code.")
+	errCredentials = problem.New(http.StatusUnauthorized, "wrong-credentials", "Wrong credentials", "Username, address or password is wrong, or the address is not verified yet.")
 	errNoSession   = problem.Conflict("no-session", "This request was not made with a session. An OAuth2 token is refreshed and revoked at /oauth2.")
 )
 
@@ -131,8 +130,6 @@ func (s *service) password(ctx context.Context, identifier, password string) (st
 	case errors.Is(err, kratos.ErrCredentials):
 		waitUntil(ctx, began.Add(evenly))
 		return "", session, errCredentials
-	case errors.Is(err, kratos.ErrUnverified):
-		err = errUnverified
 	case err != nil:
 		err = problem.Unavailable("Sign-in").Because(err)
 	default:

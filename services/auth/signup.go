@@ -144,20 +144,25 @@ func (s *service) challenge(ctx context.Context, purpose store.ChallengePurpose,
 	return api.Challenge{ID: row.ID, ExpiresAt: row.CreatedAt.Add(codeLifetime)}, err
 }
 
-// tryCode lets use try a code in the flow of a challenge. Kratos allows five tries in a flow.
+// tryCode lets use try a code in the flow of a challenge. Kratos allows five tries in a flow. A
+// wrong code takes as long where there is no flow, because the address was taken.
 func (s *service) tryCode(ctx context.Context, challenge uuid.UUID, use func(flow uuid.UUID, purpose store.ChallengePurpose) error) error {
+	began := time.Now()
 	if err := s.take(ctx, guessesPerSender, sender(ctx)); err != nil {
 		return err
 	}
 	row, err := s.store.GetChallenge(ctx, challenge)
-	if errors.Is(err, pgx.ErrNoRows) || err == nil && row.FlowID == nil {
-		return errCode
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, pgx.ErrNoRows), err == nil && row.FlowID == nil:
+		err = kratos.ErrCode
+	case err != nil:
 		return err
+	default:
+		err = use(*row.FlowID, row.Purpose)
 	}
-	switch err := use(*row.FlowID, row.Purpose); {
+	switch {
 	case errors.Is(err, kratos.ErrCode):
+		waitUntil(ctx, began.Add(evenly))
 		return errCode
 	case errors.Is(err, kratos.ErrPassword):
 		return weakPassword

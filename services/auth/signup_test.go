@@ -26,7 +26,7 @@ func TestSignUp(t *testing.T) {
 		letter := b.mail.Await(t, email, "verification_code_valid", 1)
 		require.Equal(t, b.cfg.PublicURL+"/verification?id="+c.ID.String()+"&code="+letter.Data["verification_code"], letter.Data["verification_url"])
 		early := b.logIn(t, username, goodPassword)
-		isProblem(t, errUnverified, early.Body, early.StatusCode())
+		isProblem(t, errCredentials, early.Body, early.StatusCode())
 
 		b.verify(t, c, email)
 		require.NotNil(t, b.logIn(t, email, goodPassword).JSON200)
@@ -98,10 +98,14 @@ func TestSignUpWithTakenNameOrAddress(t *testing.T) { // AUTH-2, AUTH-8, AUTH-10
 		require.NoError(t, err)
 		require.Equal(t, http.StatusAccepted, resp.StatusCode()) // as for a free one
 		require.NotEqual(t, free.ID, resp.JSON202.ID)
+		early := b.logIn(t, attempt.Username, attempt.Password)
+		isProblem(t, errCredentials, early.Body, early.StatusCode()) // as for a free one, which is not verified
 		require.WithinDuration(t, time.Now().Add(codeLifetime), resp.JSON202.ExpiresAt, time.Minute)
+		began := time.Now()
 		confirm, err := b.ConfirmVerificationWithResponse(t.Context(), resp.JSON202.ID, api.Code{Code: "123456"})
 		require.NoError(t, err)
 		isProblem(t, errCode, confirm.Body, confirm.StatusCode())
+		require.GreaterOrEqual(t, time.Since(began), evenly, "as if there was one to check")
 	}
 
 	b.mail.Await(t, owner.email, "signup_attempt", 1)

@@ -7,21 +7,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// Kratos names its messages by number; see https://www.ory.sh/docs/kratos/concepts/ui-user-interface#ui-message-codes
-const (
-	messageCredentials = 4000006
-	messageUnverified  = 4000010
-)
-
 // flow is the part of Kratos' self-service flows that auth looks at.
 type flow struct {
-	ID    uuid.UUID `json:"id"`
-	State string    `json:"state"`
-	UI    struct {
-		Messages []struct {
-			ID int `json:"id"`
-		} `json:"messages"`
-	} `json:"ui"`
+	ID           uuid.UUID `json:"id"`
+	State        string    `json:"state"`
 	ContinueWith []struct {
 		Action string `json:"action"`
 		Token  string `json:"ory_session_token"`
@@ -29,15 +18,6 @@ type flow struct {
 			ID uuid.UUID `json:"id"`
 		} `json:"flow"`
 	} `json:"continue_with"`
-}
-
-func (f flow) says(message int) bool {
-	for _, m := range f.UI.Messages {
-		if m.ID == message {
-			return true
-		}
-	}
-	return false
 }
 
 func (c *Client) start(ctx context.Context, kind, token string) (uuid.UUID, error) {
@@ -51,7 +31,8 @@ func (c *Client) submit(kind string, id uuid.UUID) string {
 }
 
 // Login checks a password and starts a session: its token, and what Whoami would say. agent is
-// what the person uses, for their list of sessions.
+// what the person uses, for their list of sessions. An account that is not verified (400) or
+// disabled (401) is not told from a wrong password: it would tell whether a sign-up made one.
 func (c *Client) Login(ctx context.Context, identifier, password, agent string) (string, Session, error) {
 	id, err := c.start(ctx, "login", "")
 	if err != nil {
@@ -64,10 +45,7 @@ func (c *Client) Login(ctx context.Context, identifier, password, agent string) 
 	}
 	body := map[string]string{"method": "password", "identifier": identifier, "password": password}
 	status, err := c.do(ctx, call{method: http.MethodPost, url: c.submit("login", id), body: body, agent: agent, into: &got})
-	switch {
-	case got.says(messageUnverified):
-		return "", Session{}, ErrUnverified
-	case got.says(messageCredentials), status == http.StatusBadRequest:
+	if status == http.StatusBadRequest || status == http.StatusUnauthorized {
 		return "", Session{}, ErrCredentials
 	}
 	return got.Token, got.Session, err
