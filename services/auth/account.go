@@ -60,7 +60,7 @@ func (s *service) ChangePassword(ctx context.Context, req api.ChangePasswordRequ
 		return nil, problem.Unavailable("Sign-in").Because(err)
 	}
 	current, _ := currentSession(ctx)
-	if err := s.endSessions(ctx, person.ID, current); err != nil { // the fresh one too
+	if err := s.secure(ctx, person.ID, current); err != nil { // ends the fresh one too
 		return nil, err
 	}
 	return api.ChangePassword204Response{}, nil
@@ -157,6 +157,11 @@ func (s *service) person(ctx context.Context) (kratos.Identity, error) {
 		return person, unlessAway(err, errBadCredential)
 	}
 	return person, nil
+}
+
+// secure leaves nothing to whoever knew the old password: no other session, no change of the address under way.
+func (s *service) secure(ctx context.Context, user, current uuid.UUID) error {
+	return errors.Join(s.endSessions(ctx, user, current), s.store.DeleteEmailChange(ctx, user))
 }
 
 // confirmPassword asks the caller's password again, and returns a fresh session for what

@@ -74,6 +74,24 @@ func TestChangePassword(t *testing.T) { // AUTH-9
 	require.Equal(t, http.StatusOK, b.forwardAuth(t, bearer(u.token)).StatusCode, "the own session goes on")
 }
 
+func TestChangePasswordDropsAChangeOfAddress(t *testing.T) { // a stranger in the session may have asked for it
+	t.Parallel()
+
+	b := newBench(t)
+	u := b.newUser(t)
+	_, next := someone()
+	asked, err := b.ChangeEmailWithResponse(t.Context(), api.EmailChange{Email: next, Password: goodPassword}, b.as(t, u))
+	require.NoError(t, err)
+	require.Equal(t, http.StatusAccepted, asked.StatusCode())
+	code := b.mail.Await(t, next, "verification_code", 1).Data["code"]
+	changed, err := b.ChangePasswordWithResponse(t.Context(), api.PasswordChange{CurrentPassword: goodPassword, NewPassword: otherPassword}, b.as(t, u))
+	require.NoError(t, err)
+	require.Equal(t, http.StatusNoContent, changed.StatusCode(), string(changed.Body))
+	late, err := b.ConfirmEmailWithResponse(t.Context(), api.Code{Code: code}, b.as(t, u))
+	require.NoError(t, err)
+	isProblem(t, errCode, late.Body, late.StatusCode())
+}
+
 func TestChangeEmail(t *testing.T) { // AUTH-9
 	t.Parallel()
 

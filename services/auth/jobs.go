@@ -126,7 +126,10 @@ func (s *service) makeAccount(ctx context.Context, w wish, challenge uuid.UUID) 
 		Traits:       kratos.Traits{Username: w.Username, Email: w.Email, Name: w.Name},
 		PasswordHash: w.PasswordHash, Roles: []string{gate.Everyone}, Origin: kratos.Origin{Challenge: challenge},
 	})
-	if !errors.Is(err, kratos.ErrTaken) {
+	switch {
+	case errors.Is(err, kratos.ErrInvalid): // stricter about addresses than the contract; no mail could go there
+		return false, nil
+	case !errors.Is(err, kratos.ErrTaken):
 		return err == nil, err
 	}
 	owner, err := s.kratos.FindIdentity(ctx, w.Email)

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/healthe/healthe/openapi/problem"
@@ -16,8 +17,11 @@ type limit struct {
 	window time.Duration
 }
 
+// A sender is locked out of an account long before the account is locked for everyone: else
+// anyone could keep its owner out.
 var (
-	guessesPerAccount = limit{"guesses of account", 10, 15 * time.Minute}
+	guessesPerPair    = limit{"guesses of account by sender", 10, 15 * time.Minute}
+	guessesPerAccount = limit{"guesses of account", 50, 15 * time.Minute}
 	guessesPerSender  = limit{"guesses of sender", 100, 15 * time.Minute}
 	codesPerAddress   = limit{"codes to address", 5, time.Hour}
 )
@@ -27,8 +31,8 @@ func (s *service) codesPerSender() limit {
 }
 
 // take counts a try before it is made, so that tries at once cannot exceed the limit.
-func (s *service) take(ctx context.Context, l limit, of string) error {
-	row, err := s.store.CountAttempt(ctx, store.CountAttemptParams{Key: s.box.Hash(l.name, of), WindowS: l.window.Seconds()})
+func (s *service) take(ctx context.Context, l limit, of ...string) error {
+	row, err := s.store.CountAttempt(ctx, store.CountAttemptParams{Key: s.key(l, of), WindowS: l.window.Seconds()})
 	if err != nil {
 		return err
 	}
@@ -39,11 +43,18 @@ func (s *service) take(ctx context.Context, l limit, of string) error {
 }
 
 // giveBack forgets a try that was none of the kind that is limited.
-func (s *service) giveBack(ctx context.Context, l limit, of string) error {
-	return s.store.ReturnAttempt(ctx, s.box.Hash(l.name, of))
+func (s *service) giveBack(ctx context.Context, l limit, of ...string) error {
+	return s.store.ReturnAttempt(ctx, s.key(l, of))
 }
 
-// clear lifts a lock.
-func (s *service) clear(ctx context.Context, l limit, of string) error {
-	return s.store.DeleteAttempts(ctx, s.box.Hash(l.name, of))
+// unlock lifts the locks of an account, for everyone and for the sender.
+func (s *service) unlock(ctx context.Context, identifier string) error {
+	return errors.Join(
+		s.store.DeleteAttempts(ctx, s.key(guessesPerAccount, []string{identifier})),
+		s.store.DeleteAttempts(ctx, s.key(guessesPerPair, []string{identifier, sender(ctx)})),
+	)
+}
+
+func (s *service) key(l limit, of []string) []byte {
+	return s.box.Hash(append([]string{l.name}, of...)...)
 }

@@ -114,7 +114,7 @@ func TestPagesShareTheLock(t *testing.T) { // AUTH-9
 
 	b := newBench(t)
 	u := b.newUser(t)
-	for range guessesPerAccount.tries {
+	for range guessesPerPair.tries {
 		b.logIn(t, u.username, "not-the-Password-1")
 	}
 	resp, body := newBrowser(t, b).submit(b.cfg.PublicURL+"/login", url.Values{"identifier": {u.username}, "password": {goodPassword}})

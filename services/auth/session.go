@@ -122,6 +122,9 @@ func (s *service) password(ctx context.Context, identifier, password string) (st
 	if err := s.take(ctx, guessesPerSender, sender(ctx)); err != nil {
 		return "", kratos.Session{}, err
 	}
+	if err := s.take(ctx, guessesPerPair, identifier, sender(ctx)); err != nil {
+		return "", kratos.Session{}, err
+	}
 	if err := s.take(ctx, guessesPerAccount, identifier); err != nil {
 		return "", kratos.Session{}, err
 	}
@@ -130,10 +133,11 @@ func (s *service) password(ctx context.Context, identifier, password string) (st
 	case errors.Is(err, kratos.ErrCredentials):
 		waitUntil(ctx, began.Add(evenly))
 		return "", session, errCredentials
-	case err != nil:
-		err = problem.Unavailable("Sign-in").Because(err)
+	case err != nil: // nobody learned whether it is right
+		err = errors.Join(problem.Unavailable("Sign-in").Because(err),
+			s.giveBack(ctx, guessesPerPair, identifier, sender(ctx)), s.giveBack(ctx, guessesPerAccount, identifier))
 	default:
-		err = s.clear(ctx, guessesPerAccount, identifier)
+		err = s.unlock(ctx, identifier)
 	}
 	return token, session, errors.Join(err, s.giveBack(ctx, guessesPerSender, sender(ctx)))
 }
@@ -158,16 +162,19 @@ func (s *service) endSession(ctx context.Context, id uuid.UUID) error {
 
 // endSessions ends all sessions of a person but one.
 func (s *service) endSessions(ctx context.Context, user, except uuid.UUID) error {
-	all, err := s.kratos.ListSessions(ctx, user)
-	if err != nil {
-		return problem.Unavailable("Sign-in").Because(err)
-	}
-	for _, session := range all {
-		if session.ID == except {
-			continue
-		}
-		if err := s.kratos.EndSession(ctx, session.ID); err != nil {
+	for more := true; more; {
+		all, err := s.kratos.ListSessions(ctx, user)
+		if err != nil {
 			return problem.Unavailable("Sign-in").Because(err)
+		}
+		more = len(all) == kratos.MaxSessions
+		for _, session := range all {
+			if session.ID == except {
+				continue
+			}
+			if err := s.kratos.EndSession(ctx, session.ID); err != nil {
+				return problem.Unavailable("Sign-in").Because(err)
+			}
 		}
 	}
 	if _, err := s.jobs.Insert(ctx, loginsJob{user}, nil); err != nil {

@@ -1,14 +1,19 @@
 package auth
 
 import (
+	"context"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	api "github.com/healthe/healthe/openapi/auth"
 	"github.com/healthe/healthe/openapi/problem"
+	"github.com/healthe/healthe/services/auth/internal/kratos"
+	"github.com/healthe/healthe/services/auth/internal/orytest"
 )
 
 func TestLogIn(t *testing.T) {
@@ -49,7 +54,7 @@ func TestLogIn(t *testing.T) {
 		u := b.newUser(t)
 		unknown, _ := someone()
 		for _, identifier := range []string{u.username, unknown} {
-			for i := range guessesPerAccount.tries {
+			for i := range guessesPerPair.tries {
 				instance := b
 				if i%2 == 1 {
 					instance = other
@@ -68,12 +73,62 @@ func TestLogIn(t *testing.T) {
 		require.NotNil(t, b.logIn(t, u.username, goodPassword).JSON200, "a lock ends")
 	})
 
+	t.Run("lets nobody keep an owner out from one place", func(t *testing.T) {
+		t.Parallel()
+
+		b := newBench(t)
+		u := b.newUser(t)
+		from := func(address, password string) int {
+			resp, err := b.LogInWithResponse(t.Context(), api.Credentials{Identifier: u.username, Password: password},
+				func(_ context.Context, r *http.Request) error {
+					r.Header.Set("X-Forwarded-For", address)
+					return nil
+				})
+			require.NoError(t, err)
+			return resp.StatusCode()
+		}
+		for range guessesPerPair.tries {
+			require.Equal(t, http.StatusUnauthorized, from("203.0.113.9", "not-the-Password-1"))
+		}
+		for range guessesPerAccount.tries {
+			require.Equal(t, http.StatusTooManyRequests, from("203.0.113.9", goodPassword))
+		}
+		require.Equal(t, http.StatusOK, from("203.0.113.10", goodPassword))
+
+		s := &service{db: b.db, store: storeOf(b), box: boxOf(t)}
+		for range guessesPerAccount.tries {
+			require.NoError(t, s.take(t.Context(), guessesPerAccount, u.username))
+		}
+		require.Equal(t, http.StatusTooManyRequests, from("203.0.113.11", goodPassword), "from many places")
+	})
+
+	t.Run("counts no guess while Kratos is away", func(t *testing.T) {
+		t.Parallel()
+
+		b, kratos, _ := newCuttable(t)
+		u := b.newUser(t)
+		kratos.Cut(true)
+		for range guessesPerPair.tries + 1 {
+			require.Equal(t, http.StatusServiceUnavailable, b.logIn(t, u.username, goodPassword).StatusCode())
+		}
+		kratos.Cut(false)
+		require.NotNil(t, b.logIn(t, u.username, goodPassword).JSON200)
+	})
+
+	t.Run("refuses a disabled account like a wrong password", func(t *testing.T) { // AUTH-5
+		t.Parallel()
+
+		b := newBench(t)
+		u := b.newUser(t)
+		disable(t, u)
+		got := b.logIn(t, u.username, goodPassword)
+		isProblem(t, errCredentials, got.Body, got.StatusCode())
+	})
+
 	t.Run("limits one sender over many accounts", func(t *testing.T) {
 		t.Parallel()
 
 		b := newBench(t)
-		_, err := b.db.Exec(t.Context(), `SELECT 1`)
-		require.NoError(t, err)
 		s := &service{db: b.db, store: storeOf(b), box: boxOf(t)}
 		for range guessesPerSender.tries {
 			require.NoError(t, s.take(t.Context(), guessesPerSender, "127.0.0.1"))
@@ -155,6 +210,28 @@ func TestSessions(t *testing.T) { // AUTH-9
 	require.Equal(t, http.StatusOK, b.forwardAuth(t, bearer(u.token)).StatusCode)
 }
 
+func TestDeleteOtherSessionsEndsThemAll(t *testing.T) {
+	t.Parallel()
+
+	b := newBench(t)
+	u := b.newUser(t)
+	var oldest, newest string
+	for range kratos.MaxSessions + 5 {
+		token, _, err := b.kratos.Login(t.Context(), u.username, goodPassword, "somebody who collects them")
+		require.NoError(t, err)
+		if newest = token; oldest == "" {
+			oldest = token
+		}
+	}
+	resp, err := b.DeleteOtherSessionsWithResponse(t.Context(), b.as(t, u))
+	require.NoError(t, err)
+	require.Equal(t, http.StatusNoContent, resp.StatusCode(), string(resp.Body))
+	for _, token := range []string{oldest, newest} {
+		require.Equal(t, http.StatusUnauthorized, b.forwardAuth(t, bearer(token)).StatusCode)
+	}
+	require.Equal(t, http.StatusOK, b.forwardAuth(t, bearer(u.token)).StatusCode)
+}
+
 func TestListSessionsInPages(t *testing.T) { // X-10
 	t.Parallel()
 
@@ -181,4 +258,17 @@ func TestListSessionsInPages(t *testing.T) { // X-10
 	bad, err := b.ListSessionsWithResponse(t.Context(), listSessions(2, new("nonsense")), b.as(t, u))
 	require.NoError(t, err)
 	require.Equal(t, http.StatusBadRequest, bad.StatusCode())
+}
+
+// disable switches an account off beside the API, as an operator does.
+func disable(t *testing.T, u user) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPatch, orytest.Get().KratosAdmin+"/admin/identities/"+u.id.String(),
+		strings.NewReader(`[{"op": "replace", "path": "/state", "value": "inactive"}]`))
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusOK, resp.StatusCode)
 }

@@ -106,11 +106,11 @@ func (s *service) ConfirmRecovery(ctx context.Context, req api.ConfirmRecoveryRe
 	if err != nil {
 		return nil, err
 	}
-	if err := s.endSessions(ctx, person.ID, uuid.Nil); err != nil {
+	if err := s.secure(ctx, person.ID, uuid.Nil); err != nil {
 		return nil, err
 	}
 	for _, identifier := range []string{person.Traits.Username, person.Traits.Email} {
-		if err := s.clear(ctx, guessesPerAccount, identifier); err != nil {
+		if err := s.unlock(ctx, identifier); err != nil {
 			return nil, err
 		}
 	}

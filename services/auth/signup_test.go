@@ -199,7 +199,7 @@ func TestConfirmRecovery(t *testing.T) { // AUTH-9
 
 	b := newBench(t)
 	u := b.newUser(t)
-	for range guessesPerAccount.tries + 1 {
+	for range guessesPerPair.tries + 1 {
 		b.logIn(t, u.email, "not the password")
 	}
 	require.Equal(t, http.StatusTooManyRequests, b.logIn(t, u.email, goodPassword).StatusCode())

@@ -24,6 +24,7 @@ var (
 	ErrCredentials  = errors.New("kratos: wrong identifier or password, or an account that cannot log in")
 	ErrCode         = errors.New("kratos: wrong or expired code")
 	ErrPassword     = errors.New("kratos: the password is refused")
+	ErrInvalid      = errors.New("kratos: that is no username or no address")
 )
 
 const maxAnswer = 1 << 20
@@ -102,7 +103,7 @@ type NewIdentity struct {
 	Origin       Origin
 }
 
-// CreateIdentity makes an account whose address is not verified, or returns ErrTaken.
+// CreateIdentity makes an account whose address is not verified, or returns ErrTaken or ErrInvalid.
 func (c *Client) CreateIdentity(ctx context.Context, n NewIdentity) (Identity, error) {
 	body := map[string]any{
 		"schema_id":       "default",
@@ -113,8 +114,11 @@ func (c *Client) CreateIdentity(ctx context.Context, n NewIdentity) (Identity, e
 	}
 	var got Identity
 	status, err := c.do(ctx, call{method: http.MethodPost, url: c.admin + "/admin/identities", body: body, into: &got})
-	if status == http.StatusConflict {
+	switch status {
+	case http.StatusConflict:
 		return got, ErrTaken
+	case http.StatusBadRequest:
+		return got, ErrInvalid
 	}
 	return got, err
 }

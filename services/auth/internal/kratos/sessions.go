@@ -5,13 +5,14 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
 )
 
-// maxSessions is how many of one person's sessions are looked at.
-const maxSessions = "250"
+// MaxSessions is how many of one person's sessions ListSessions returns at most.
+const MaxSessions = 250
 
 // Session is one log-in of a person.
 type Session struct {
@@ -62,10 +63,10 @@ func (c *Client) GetSession(ctx context.Context, id uuid.UUID) (Session, error) 
 	return got, err
 }
 
-// ListSessions returns a person's sessions that have not ended.
+// ListSessions returns a person's sessions that have not ended, MaxSessions of them if there are more.
 func (c *Client) ListSessions(ctx context.Context, user uuid.UUID) ([]Session, error) {
 	var got []Session
-	u := c.identity(user) + "/sessions?" + url.Values{"active": {"true"}, "page_size": {maxSessions}}.Encode()
+	u := c.identity(user) + "/sessions?" + url.Values{"active": {"true"}, "page_size": {strconv.Itoa(MaxSessions)}}.Encode()
 	_, err := c.do(ctx, call{method: http.MethodGet, url: u, into: &got})
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil
