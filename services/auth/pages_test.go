@@ -151,3 +151,48 @@ func TestErrorPageSaysNothingThatOthersWrote(t *testing.T) {
 	require.NotContains(t, body, "555")
 	require.NotContains(t, body, "Call us")
 }
+
+func TestPagesAnswerBadInputAsSuch(t *testing.T) {
+	t.Parallel()
+
+	b := newBench(t)
+	u := b.newUser(t)
+	for _, c := range []struct {
+		method, path, form string
+		want               int
+	}{
+		{"GET", "/login?utm=a;b&c=%zz", "", http.StatusOK},
+		{"POST", "/login", "identifier=%zz", http.StatusBadRequest},
+		{"POST", "/login", "identifier=%00&password=x", http.StatusBadRequest},
+		{"GET", "/login?login_challenge=unknown", "", http.StatusGone},
+		{"GET", "/consent", "", http.StatusGone},
+		{"POST", "/consent", "do=allow", http.StatusGone},
+		{"GET", "/logout?logout_challenge=unknown", "", http.StatusGone},
+		{"POST", "/verification", "id=..&code=123456", http.StatusNotFound},
+		{"POST", "/settings", "do=session&id=..", http.StatusNotFound},
+		{"POST", "/settings", "do=email&password=" + strings.Repeat("x", 17<<10), http.StatusRequestEntityTooLarge},
+		{"GET", "/static/", "", http.StatusNotFound},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), c.method, b.url+c.path, strings.NewReader(c.form))
+		require.NoError(t, err)
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if strings.HasPrefix(c.path, "/settings") {
+			req.AddCookie(&http.Cookie{Name: gate.Cookie, Value: u.token})
+		}
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, c.want, resp.StatusCode, c.method+" "+c.path)
+	}
+}
+
+func TestPagesWithoutHydra(t *testing.T) {
+	t.Parallel()
+
+	b, _, hydra := newCuttable(t)
+	hydra.Cut(true)
+	resp, body := newBrowser(t, b).get(b.cfg.PublicURL + "/login?login_challenge=any")
+	require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
+	require.NotEmpty(t, resp.Header.Get("Retry-After"))
+	require.Contains(t, body, "We will be right back")
+}

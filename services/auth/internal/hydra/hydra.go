@@ -15,8 +15,12 @@ import (
 	"time"
 )
 
-// ErrGone says that a challenge is unknown, used up or expired.
-var ErrGone = errors.New("hydra: no such challenge")
+var (
+	// ErrGone says that a challenge is unknown, used up or expired.
+	ErrGone = errors.New("hydra: no such challenge")
+	// ErrAway says that Hydra does not answer, or not well.
+	ErrAway = errors.New("hydra: away")
+)
 
 const (
 	maxAnswer   = 1 << 20
@@ -218,6 +222,9 @@ func (c *Client) ForgetLogins(ctx context.Context, subject string) error {
 }
 
 func (c *Client) get(ctx context.Context, kind, challenge string, into any) error {
+	if challenge == "" {
+		return ErrGone
+	}
 	return c.admins(ctx, http.MethodGet, "/admin/oauth2/auth/requests/"+kind, url.Values{kind + "_challenge": {challenge}}, into)
 }
 
@@ -251,14 +258,16 @@ func (c *Client) send(req *http.Request, into any) error {
 	req.Header.Set("Accept", "application/json")
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("hydra: %w", err)
+		return errors.Join(ErrAway, err)
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return fmt.Errorf("hydra: %w", err)
+		return errors.Join(ErrAway, err)
 	}
 	switch {
+	case resp.StatusCode >= http.StatusInternalServerError:
+		return fmt.Errorf("%w: %s %s: %s", ErrAway, req.Method, req.URL.Path, resp.Status)
 	case resp.StatusCode == http.StatusNotFound, resp.StatusCode == http.StatusGone, resp.StatusCode == http.StatusConflict:
 		return ErrGone
 	case resp.StatusCode >= http.StatusMultipleChoices:

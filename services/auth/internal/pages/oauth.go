@@ -107,8 +107,11 @@ func (p *pages) person(r *http.Request, subject string) (kratos.Identity, error)
 		return kratos.Identity{}, hydra.ErrGone
 	}
 	person, err := p.Kratos.GetIdentity(r.Context(), id)
-	if errors.Is(err, kratos.ErrNotFound) {
+	switch {
+	case errors.Is(err, kratos.ErrNotFound):
 		err = hydra.ErrGone
+	case err != nil:
+		err = errors.Join(gate.ErrAway, err)
 	}
 	return person, err
 }

@@ -75,7 +75,7 @@ func New(cfg Config) (http.Handler, error) {
 		mux.Handle("POST "+path, p.handle(page.post))
 	}
 	mux.Handle("GET /error", p.handle(p.failed))
-	mux.Handle("GET /static/", http.StripPrefix("/static/", cached(http.FileServerFS(static))))
+	mux.Handle("GET /static/auth.css", http.StripPrefix("/static/", cached(http.FileServerFS(static))))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { problem.Write(w, r, problem.NotFound("Path")) })
 
 	// Browsers say whether a form was sent from another site; such a one is not taken.
@@ -99,7 +99,10 @@ func (p *pages) handle(page func(http.ResponseWriter, *http.Request) error) http
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		err := r.ParseForm()
+		var err error
+		if r.Method == http.MethodPost {
+			err = parseForm(r)
+		}
 		if err == nil {
 			err = page(w, r)
 		}
@@ -107,6 +110,14 @@ func (p *pages) handle(page func(http.ResponseWriter, *http.Request) error) http
 			p.fail(w, r, err)
 		}
 	})
+}
+
+func parseForm(r *http.Request) error {
+	err := r.ParseForm()
+	if _, tooBig := errors.AsType[*http.MaxBytesError](err); err == nil || tooBig {
+		return err
+	}
+	return problem.New(http.StatusBadRequest, "invalid", "That could not be read", "The form did not arrive as a browser sends it. Please try again.").Because(err)
 }
 
 // policy lets a page load our style and send forms to us, and nothing else. Browsers hold the
@@ -139,7 +150,7 @@ func (p *pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case tooBig != nil:
 		status = http.StatusRequestEntityTooLarge
 		view.Title, view.Lead = "That was too much", "The form was longer than anything it asks for."
-	case errors.Is(err, gate.ErrAway), refused != nil && refused.Status >= http.StatusInternalServerError:
+	case errors.Is(err, gate.ErrAway), errors.Is(err, hydra.ErrAway), refused != nil && refused.Status >= http.StatusInternalServerError:
 		status = http.StatusServiceUnavailable
 		view.Title, view.Lead = "We will be right back", "Sign-in is not available at the moment. Please try again in a minute."
 		w.Header().Set("Retry-After", "5")
