@@ -163,7 +163,7 @@ func TestARequestKeepsItsIdentifier(t *testing.T) {
 
 	mine := unique("e2e-request")
 	ada.get(t, "/appointment/v1/clinics?limit=7", header("X-Request-Id", mine)).wants(t, http.StatusOK)
-	for _, log := range []string{"access.log", "catalog.log", "appointment.log"} {
+	for _, log := range []string{"access.log", "catalog.log*", "appointment.log*"} {
 		eventually(t, "in "+log, patience, func() (bool, string) {
 			lines := grep(t, filepath.Join(p.Dir, "logs"), log, mine)
 			return len(lines) > 0, log
@@ -202,7 +202,7 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 		require.Contains(t, fields, "DownstreamStatus")
 	}
 	for _, hidden := range []string{secret, ada.token, ada.password, "+491701234599", "1977-01-23"} {
-		require.Empty(t, grep(t, logs, "*.log", hidden), "%q is in a log", hidden)
+		require.Empty(t, grep(t, logs, "*.log*", hidden), "%q is in a log", hidden)
 	}
 }
 
