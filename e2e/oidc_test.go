@@ -216,7 +216,7 @@ func TestThePagesWorkByKeyboard(t *testing.T) {
 	w.keys(sixDigits.FindString(letter), kb.Enter)
 	w.shows("Your address is verified.")
 	w.keys(username, kb.Tab, "not-the-password-1", kb.Enter)
-	w.shows("Username, address or password is wrong.")
+	w.shows("Username, address or password is wrong, or the address is not verified yet.")
 	w.keys(password, kb.Enter)
 	w.shows("Your account")
 	require.Contains(t, w.shows("Sessions"), "This one")
