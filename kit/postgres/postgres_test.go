@@ -159,3 +159,17 @@ func TestDBJoinsTheTransactionOfItsContext(t *testing.T) {
 	require.Equal(t, []string{"bear", "doll"}, names(t.Context()))
 	require.Empty(t, postgres.Constraint(errors.New("another failure")))
 }
+
+func TestPingOfABusyPool(t *testing.T) {
+	t.Parallel()
+
+	db := dbtest.New(t, "mailing")
+	for range db.Pool().Config().MaxConns {
+		conn, err := db.Pool().Acquire(t.Context())
+		require.NoError(t, err)
+		defer conn.Release()
+	}
+	now, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	require.NoError(t, db.Ping(now), "busy is not broken")
+}
