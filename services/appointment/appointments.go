@@ -139,6 +139,9 @@ func (s *service) cancel(ctx context.Context, id uuid.UUID, reason *string, c ch
 			return err
 		}
 		row, err := q.SetAppointmentCancelled(ctx, store.SetAppointmentCancelledParams{ID: id, CancelledBy: &c.by, Reason: reason, Now: s.now()})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return errNotBooked
+		}
 		if err != nil {
 			return err
 		}

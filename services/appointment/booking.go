@@ -21,6 +21,7 @@ type choice struct {
 	expires               *time.Time // of a hold
 	by                    store.Party
 	override              *string // the doctor's reason
+	length                *int32  // in minutes, of an appointment that is moved; else that of the type
 }
 
 // take makes an appointment or a hold of a choice. Doctor and patient are locked in this order, so that all who want either
@@ -50,7 +51,7 @@ func (s *service) take(ctx context.Context, q *store.Queries, c choice) (store.A
 
 // lockCalendar reads what the rules need, and says what is missing.
 func lockCalendar(ctx context.Context, q *store.Queries, c choice) (store.LockCalendarRow, error) {
-	cal, err := q.LockCalendar(ctx, store.LockCalendarParams{DoctorID: c.doctor, PatientID: c.patient, AppointmentTypeID: c.kind, StartsAt: c.starts})
+	cal, err := q.LockCalendar(ctx, store.LockCalendarParams{DoctorID: c.doctor, PatientID: c.patient, AppointmentTypeID: c.kind, StartsAt: c.starts, LengthMin: c.length})
 	switch {
 	case err == nil && cal.PatientName == "":
 		return cal, errNoProfile
@@ -110,7 +111,8 @@ func (s *service) move(ctx context.Context, q *store.Queries, id uuid.UUID, ifMa
 	if err != nil || !owns(c, before) {
 		return before, after, notMine(err)
 	}
-	c.doctor, c.patient, c.kind = before.DoctorID, before.PatientID, before.AppointmentTypeID
+	length := before.EndsAt.Sub(before.StartsAt)
+	c.doctor, c.patient, c.kind, c.length = before.DoctorID, before.PatientID, before.AppointmentTypeID, new(int32(minutes(length))) //nolint:gosec // at most 480
 	cal, err := lockCalendar(ctx, q, c)
 	if err != nil {
 		return before, after, err
@@ -128,7 +130,6 @@ func (s *service) move(ctx context.Context, q *store.Queries, id uuid.UUID, ifMa
 	if err := s.rules.checkChange(before, c.by, s.now()); err != nil {
 		return before, after, err
 	}
-	length := before.EndsAt.Sub(before.StartsAt)
 	if err := s.checkChoice(cal, c, length); err != nil {
 		return before, after, err
 	}

@@ -26,6 +26,8 @@ type freed struct {
 	starts, ends     time.Time
 }
 
+func (f freed) length() *int32 { return new(int32(minutes(f.ends.Sub(f.starts)))) } //nolint:gosec // at most 480
+
 // passOn offers a slot to the next in line, in the transaction that freed it: nobody who is not waiting can be faster. The
 // doctor's calendar is locked. That nobody waits, or that the slot is not bookable any more, is no error.
 func (s *service) passOn(ctx context.Context, tx pgx.Tx, f freed) error {
@@ -34,7 +36,7 @@ func (s *service) passOn(ctx context.Context, tx pgx.Tx, f freed) error {
 	if !ok {
 		return nil
 	}
-	cal, err := q.LockCalendar(ctx, store.LockCalendarParams{DoctorID: f.doctor, AppointmentTypeID: f.kind, StartsAt: f.starts})
+	cal, err := q.LockCalendar(ctx, store.LockCalendarParams{DoctorID: f.doctor, AppointmentTypeID: f.kind, StartsAt: f.starts, LengthMin: f.length()})
 	if errors.Is(err, pgx.ErrNoRows) { // the doctor is gone
 		return nil
 	}
@@ -48,7 +50,7 @@ func (s *service) passOn(ctx context.Context, tx pgx.Tx, f freed) error {
 	if checkSlot(d, f.starts, f.ends.Sub(f.starts)) != nil {
 		return nil
 	}
-	entry, err := nextInLine(ctx, q, f, cal.SpecialityID, d.zone)
+	entry, err := s.nextInLine(ctx, q, f, cal.SpecialityID, d.zone)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}
@@ -58,14 +60,14 @@ func (s *service) passOn(ctx context.Context, tx pgx.Tx, f freed) error {
 	return s.offer(ctx, tx, entry, f, cal.Clinic.ID, expires)
 }
 
-// nextInLine returns who is to be asked, with their profile locked. The line may move while we wait for that lock, so it is
-// looked at again.
-func nextInLine(ctx context.Context, q *store.Queries, f freed, speciality uuid.UUID, zone *time.Location) (store.WaitlistEntry, error) {
+// nextInLine returns who is to be asked, with the entry and the profile locked. The line may move while we wait for these locks,
+// so it is looked at again.
+func (s *service) nextInLine(ctx context.Context, q *store.Queries, f freed, speciality uuid.UUID, zone *time.Location) (store.WaitlistEntry, error) {
 	var locked uuid.UUID
 	for range mostInLine {
 		row, err := q.GetNextInLine(ctx, store.GetNextInLineParams{
-			DoctorID: f.doctor, SpecialityID: speciality, StartsAt: f.starts, EndsAt: f.ends, DurationMin: int32(minutes(f.ends.Sub(f.starts))), //nolint:gosec // at most 480
-			GivenUpBy: f.by, Day: pgtype.Date{Time: wall(f.starts.In(zone)), Valid: true},
+			DoctorID: f.doctor, SpecialityID: speciality, StartsAt: f.starts, EndsAt: f.ends, DurationMin: *f.length(),
+			GivenUpBy: f.by, Day: pgtype.Date{Time: wall(f.starts.In(zone)), Valid: true}, Now: s.now(),
 		})
 		if err != nil {
 			return store.WaitlistEntry{}, err
@@ -73,7 +75,7 @@ func nextInLine(ctx context.Context, q *store.Queries, f freed, speciality uuid.
 		if row.WaitlistEntry.ID == locked {
 			return row.WaitlistEntry, nil
 		}
-		if _, err := q.LockPatient(ctx, row.WaitlistEntry.PatientID); err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		if _, err := q.LockWaitlistEntry(ctx, row.WaitlistEntry.ID); err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return store.WaitlistEntry{}, err
 		}
 		locked = row.WaitlistEntry.ID

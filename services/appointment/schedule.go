@@ -134,6 +134,9 @@ func (s *service) conclude(ctx context.Context, id uuid.UUID, outcome store.Appo
 			return err
 		}
 		row, err := q.SetAppointmentStatus(ctx, store.SetAppointmentStatusParams{ID: id, Status: outcome, Now: s.now()})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return errNotBooked
+		}
 		if err != nil {
 			return err
 		}

@@ -186,7 +186,7 @@ func (s *service) DeclineOffer(ctx context.Context, req api.DeclineOfferRequestO
 		}
 		row, err = q.SetEntryStatus(ctx, store.SetEntryStatusParams{ID: req.EntryID, Status: store.WaitlistStatusWaiting})
 		if err != nil {
-			return err
+			return found(err, "Waitlist entry") // gone with the profile
 		}
 		return s.giveUp(ctx, tx, offer, store.OfferStatusDeclined)
 	})

@@ -27,7 +27,8 @@ SELECT doctor.id AS doctor_id, doctor.name AS doctor_name, doctor.speciality_id,
     EXISTS (
         SELECT FROM time_off
         WHERE time_off.doctor_id = doctor.id
-            AND time_off.starts_at - appointment_types.duration_min * interval '1 minute' < @starts_at::timestamptz
+            -- Who has an appointment keeps its length, whatever its type lasts today.
+            AND time_off.starts_at - COALESCE(sqlc.narg('length_min'), appointment_types.duration_min)::integer * interval '1 minute' < @starts_at::timestamptz
             AND time_off.ends_at > @starts_at::timestamptz
     ) AS is_off
 FROM doctor
@@ -92,13 +93,13 @@ RETURNING *;
 UPDATE appointments
 SET status = 'cancelled', cancelled_by = @cancelled_by, cancellation_reason = sqlc.narg('reason'),
     sequence = sequence + 1, version = version + 1, updated_at = @now
-WHERE id = @id
+WHERE id = @id AND status = 'booked' -- a patient who deletes the profile cancels without the doctor's lock
 RETURNING *;
 
 -- name: SetAppointmentStatus :one
 UPDATE appointments
 SET status = @status, version = version + 1, updated_at = @now
-WHERE id = @id
+WHERE id = @id AND status = 'booked'
 RETURNING *;
 
 -- name: CancelComing :many

@@ -23,11 +23,6 @@ SET name = @name, phone = @phone, birth_date = @birth_date, gender = @gender,
 WHERE id = @id AND (sqlc.narg('if_version')::integer IS NULL OR version = sqlc.narg('if_version'))
 RETURNING *;
 
--- name: LockPatient :one
-SELECT id FROM patients
-WHERE id = @id
-FOR NO KEY UPDATE;
-
 -- name: DeletePatient :execrows
 DELETE FROM patients
 WHERE id = @id AND (sqlc.narg('if_version')::integer IS NULL OR version = sqlc.narg('if_version'));

@@ -36,9 +36,17 @@ WHERE waitlist_entries.status = 'waiting'
         WHERE appointments.patient_id = waitlist_entries.patient_id
             AND appointments.starts_at < @ends_at::timestamptz AND appointments.ends_at > @starts_at::timestamptz
             AND appointments.status IN ('held', 'offered', 'booked', 'completed')
+            AND (appointments.status <> 'held' OR appointments.expires_at > @now::timestamptz)
     )
 ORDER BY waitlist_entries.created_at, waitlist_entries.id
 LIMIT 1;
+
+-- name: LockWaitlistEntry :one
+-- With its patient, so that neither the entry nor the patient's calendar changes while it is decided whether to offer.
+SELECT waitlist_entries.id FROM waitlist_entries
+JOIN patients ON patients.id = patient_id
+WHERE waitlist_entries.id = @id
+FOR NO KEY UPDATE;
 
 -- name: SetEntryStatus :one
 UPDATE waitlist_entries

@@ -659,11 +659,11 @@ func (q *Queries) ListSchedule(ctx context.Context, arg ListScheduleParams) ([]A
 const lockCalendar = `-- name: LockCalendar :one
 WITH doctor AS (
     SELECT doctors.id, doctors.name, speciality_id, clinic_id, starting_date FROM doctors
-    WHERE doctors.id = $3 AND deleted_at IS NULL
+    WHERE doctors.id = $4 AND deleted_at IS NULL
     FOR NO KEY UPDATE
 ), patient AS (
     SELECT patients.id, patients.name FROM patients
-    WHERE patients.id = $4 AND EXISTS (SELECT FROM doctor)
+    WHERE patients.id = $5 AND EXISTS (SELECT FROM doctor)
     FOR NO KEY UPDATE
 )
 SELECT doctor.id AS doctor_id, doctor.name AS doctor_name, doctor.speciality_id, doctor.starting_date,
@@ -683,17 +683,19 @@ SELECT doctor.id AS doctor_id, doctor.name AS doctor_name, doctor.speciality_id,
     EXISTS (
         SELECT FROM time_off
         WHERE time_off.doctor_id = doctor.id
-            AND time_off.starts_at - appointment_types.duration_min * interval '1 minute' < $1::timestamptz
+            -- Who has an appointment keeps its length, whatever its type lasts today.
+            AND time_off.starts_at - COALESCE($2, appointment_types.duration_min)::integer * interval '1 minute' < $1::timestamptz
             AND time_off.ends_at > $1::timestamptz
     ) AS is_off
 FROM doctor
 JOIN clinics ON clinics.id = doctor.clinic_id
-JOIN appointment_types ON appointment_types.id = $2
+JOIN appointment_types ON appointment_types.id = $3
 LEFT JOIN patient ON true
 `
 
 type LockCalendarParams struct {
 	StartsAt          time.Time
+	LengthMin         *int32
 	AppointmentTypeID uuid.UUID
 	DoctorID          uuid.UUID
 	PatientID         uuid.UUID
@@ -719,6 +721,7 @@ type LockCalendarRow struct {
 func (q *Queries) LockCalendar(ctx context.Context, arg LockCalendarParams) (LockCalendarRow, error) {
 	row := q.db.QueryRow(ctx, lockCalendar,
 		arg.StartsAt,
+		arg.LengthMin,
 		arg.AppointmentTypeID,
 		arg.DoctorID,
 		arg.PatientID,
@@ -864,7 +867,7 @@ const setAppointmentCancelled = `-- name: SetAppointmentCancelled :one
 UPDATE appointments
 SET status = 'cancelled', cancelled_by = $1, cancellation_reason = $2,
     sequence = sequence + 1, version = version + 1, updated_at = $3
-WHERE id = $4
+WHERE id = $4 AND status = 'booked' -- a patient who deletes the profile cancels without the doctor's lock
 RETURNING id, doctor_id, patient_id, clinic_id, appointment_type_id, starts_at, ends_at, status, expires_at, overbooked, override_reason, cancelled_by, cancellation_reason, sequence, version, created_at, updated_at
 `
 
@@ -908,7 +911,7 @@ func (q *Queries) SetAppointmentCancelled(ctx context.Context, arg SetAppointmen
 const setAppointmentStatus = `-- name: SetAppointmentStatus :one
 UPDATE appointments
 SET status = $1, version = version + 1, updated_at = $2
-WHERE id = $3
+WHERE id = $3 AND status = 'booked'
 RETURNING id, doctor_id, patient_id, clinic_id, appointment_type_id, starts_at, ends_at, status, expires_at, overbooked, override_reason, cancelled_by, cancellation_reason, sequence, version, created_at, updated_at
 `
 

@@ -213,19 +213,6 @@ func (q *Queries) ListAuditRecords(ctx context.Context, arg ListAuditRecordsPara
 	return items, nil
 }
 
-const lockPatient = `-- name: LockPatient :one
-SELECT id FROM patients
-WHERE id = $1
-FOR NO KEY UPDATE
-`
-
-func (q *Queries) LockPatient(ctx context.Context, id uuid.UUID) (uuid.UUID, error) {
-	row := q.db.QueryRow(ctx, lockPatient, id)
-	var id_2 uuid.UUID
-	err := row.Scan(&id_2)
-	return id_2, err
-}
-
 const updatePatient = `-- name: UpdatePatient :one
 UPDATE patients
 SET name = $1, phone = $2, birth_date = $3, gender = $4,

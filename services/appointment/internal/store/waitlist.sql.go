@@ -143,6 +143,7 @@ WHERE waitlist_entries.status = 'waiting'
         WHERE appointments.patient_id = waitlist_entries.patient_id
             AND appointments.starts_at < $7::timestamptz AND appointments.ends_at > $6::timestamptz
             AND appointments.status IN ('held', 'offered', 'booked', 'completed')
+            AND (appointments.status <> 'held' OR appointments.expires_at > $8::timestamptz)
     )
 ORDER BY waitlist_entries.created_at, waitlist_entries.id
 LIMIT 1
@@ -156,6 +157,7 @@ type GetNextInLineParams struct {
 	DurationMin  int32
 	StartsAt     time.Time
 	EndsAt       time.Time
+	Now          time.Time
 }
 
 type GetNextInLineRow struct {
@@ -172,6 +174,7 @@ func (q *Queries) GetNextInLine(ctx context.Context, arg GetNextInLineParams) (G
 		arg.DurationMin,
 		arg.StartsAt,
 		arg.EndsAt,
+		arg.Now,
 	)
 	var i GetNextInLineRow
 	err := row.Scan(
@@ -355,6 +358,21 @@ func (q *Queries) ListWaitlistEntries(ctx context.Context, arg ListWaitlistEntri
 		return nil, err
 	}
 	return items, nil
+}
+
+const lockWaitlistEntry = `-- name: LockWaitlistEntry :one
+SELECT waitlist_entries.id FROM waitlist_entries
+JOIN patients ON patients.id = patient_id
+WHERE waitlist_entries.id = $1
+FOR NO KEY UPDATE
+`
+
+// With its patient, so that neither the entry nor the patient's calendar changes while it is decided whether to offer.
+func (q *Queries) LockWaitlistEntry(ctx context.Context, id uuid.UUID) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, lockWaitlistEntry, id)
+	var id_2 uuid.UUID
+	err := row.Scan(&id_2)
+	return id_2, err
 }
 
 const setEntryStatus = `-- name: SetEntryStatus :one
