@@ -568,7 +568,7 @@ type ClientInterface interface {
 
 	// ConfirmEmailWithBody Confirm the new address with the code
 	//
-	// Makes the new address the account's. A code works once, within an hour, and after five wrong ones no more.
+	// Makes the new address the account's, and codes that went to the old one void. A code works once, within an hour, and after five wrong ones no more. Too many wrong codes in a day are refused as at verification.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -577,7 +577,7 @@ type ClientInterface interface {
 
 	// ConfirmEmail Confirm the new address with the code
 	//
-	// Makes the new address the account's. A code works once, within an hour, and after five wrong ones no more.
+	// Makes the new address the account's, and codes that went to the old one void. A code works once, within an hour, and after five wrong ones no more. Too many wrong codes in a day are refused as at verification.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -586,7 +586,7 @@ type ClientInterface interface {
 
 	// ChangePasswordWithBody Change the password
 	//
-	// Sets a new password and ends every other session. The current password is asked for, and guessing it is limited as at log-in.
+	// Sets a new password, ends every other session and makes codes that are under way void. The current password is asked for, and guessing it is limited as at log-in.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -595,7 +595,7 @@ type ClientInterface interface {
 
 	// ChangePassword Change the password
 	//
-	// Sets a new password and ends every other session. The current password is asked for, and guessing it is limited as at log-in.
+	// Sets a new password, ends every other session and makes codes that are under way void. The current password is asked for, and guessing it is limited as at log-in.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -622,7 +622,7 @@ type ClientInterface interface {
 
 	// ConfirmRecoveryWithBody Set a new password with the code
 	//
-	// Sets the password, ends every session of the account and lifts a lock. A code works once, within an hour. A password that is too short or too common does not use it up.
+	// Sets the password, ends every session of the account, lifts a lock and makes all its other codes void. A code works once, within an hour. A password that is too short or too common does not use it up. Too many wrong codes in a day are refused as at verification.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -631,7 +631,7 @@ type ClientInterface interface {
 
 	// ConfirmRecovery Set a new password with the code
 	//
-	// Sets the password, ends every session of the account and lifts a lock. A code works once, within an hour. A password that is too short or too common does not use it up.
+	// Sets the password, ends every session of the account, lifts a lock and makes all its other codes void. A code works once, within an hour. A password that is too short or too common does not use it up. Too many wrong codes in a day are refused as at verification.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -775,7 +775,7 @@ type ClientInterface interface {
 
 	// ConfirmVerificationWithBody Verify an address with the code
 	//
-	// Proves that the address is the person's own; afterwards the account can log in. A code works once, within an hour, and only with the identifier that the same request for it was answered with.
+	// Proves that the address is the person's own; afterwards the account can log in. A code works once, within an hour, and only with the identifier that the same request for it was answered with. Too many wrong codes for an address in a day, over all its codes, are refused with 429 until `Retry-After`, whether an account has it or not.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -784,7 +784,7 @@ type ClientInterface interface {
 
 	// ConfirmVerification Verify an address with the code
 	//
-	// Proves that the address is the person's own; afterwards the account can log in. A code works once, within an hour, and only with the identifier that the same request for it was answered with.
+	// Proves that the address is the person's own; afterwards the account can log in. A code works once, within an hour, and only with the identifier that the same request for it was answered with. Too many wrong codes for an address in a day, over all its codes, are refused with 429 until `Retry-After`, whether an account has it or not.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -993,7 +993,7 @@ func (c *Client) ChangeEmail(ctx context.Context, body ChangeEmailJSONRequestBod
 
 // ConfirmEmailWithBody Confirm the new address with the code
 //
-// Makes the new address the account's. A code works once, within an hour, and after five wrong ones no more.
+// Makes the new address the account's, and codes that went to the old one void. A code works once, within an hour, and after five wrong ones no more. Too many wrong codes in a day are refused as at verification.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1012,7 +1012,7 @@ func (c *Client) ConfirmEmailWithBody(ctx context.Context, contentType string, b
 
 // ConfirmEmail Confirm the new address with the code
 //
-// Makes the new address the account's. A code works once, within an hour, and after five wrong ones no more.
+// Makes the new address the account's, and codes that went to the old one void. A code works once, within an hour, and after five wrong ones no more. Too many wrong codes in a day are refused as at verification.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1031,7 +1031,7 @@ func (c *Client) ConfirmEmail(ctx context.Context, body ConfirmEmailJSONRequestB
 
 // ChangePasswordWithBody Change the password
 //
-// Sets a new password and ends every other session. The current password is asked for, and guessing it is limited as at log-in.
+// Sets a new password, ends every other session and makes codes that are under way void. The current password is asked for, and guessing it is limited as at log-in.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1050,7 +1050,7 @@ func (c *Client) ChangePasswordWithBody(ctx context.Context, contentType string,
 
 // ChangePassword Change the password
 //
-// Sets a new password and ends every other session. The current password is asked for, and guessing it is limited as at log-in.
+// Sets a new password, ends every other session and makes codes that are under way void. The current password is asked for, and guessing it is limited as at log-in.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1107,7 +1107,7 @@ func (c *Client) CreateRecovery(ctx context.Context, body CreateRecoveryJSONRequ
 
 // ConfirmRecoveryWithBody Set a new password with the code
 //
-// Sets the password, ends every session of the account and lifts a lock. A code works once, within an hour. A password that is too short or too common does not use it up.
+// Sets the password, ends every session of the account, lifts a lock and makes all its other codes void. A code works once, within an hour. A password that is too short or too common does not use it up. Too many wrong codes in a day are refused as at verification.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1126,7 +1126,7 @@ func (c *Client) ConfirmRecoveryWithBody(ctx context.Context, id ChallengeID, co
 
 // ConfirmRecovery Set a new password with the code
 //
-// Sets the password, ends every session of the account and lifts a lock. A code works once, within an hour. A password that is too short or too common does not use it up.
+// Sets the password, ends every session of the account, lifts a lock and makes all its other codes void. A code works once, within an hour. A password that is too short or too common does not use it up. Too many wrong codes in a day are refused as at verification.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1450,7 +1450,7 @@ func (c *Client) CreateVerification(ctx context.Context, body CreateVerification
 
 // ConfirmVerificationWithBody Verify an address with the code
 //
-// Proves that the address is the person's own; afterwards the account can log in. A code works once, within an hour, and only with the identifier that the same request for it was answered with.
+// Proves that the address is the person's own; afterwards the account can log in. A code works once, within an hour, and only with the identifier that the same request for it was answered with. Too many wrong codes for an address in a day, over all its codes, are refused with 429 until `Retry-After`, whether an account has it or not.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1469,7 +1469,7 @@ func (c *Client) ConfirmVerificationWithBody(ctx context.Context, id ChallengeID
 
 // ConfirmVerification Verify an address with the code
 //
-// Proves that the address is the person's own; afterwards the account can log in. A code works once, within an hour, and only with the identifier that the same request for it was answered with.
+// Proves that the address is the person's own; afterwards the account can log in. A code works once, within an hour, and only with the identifier that the same request for it was answered with. Too many wrong codes for an address in a day, over all its codes, are refused with 429 until `Retry-After`, whether an account has it or not.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2767,7 +2767,7 @@ type ClientWithResponsesInterface interface {
 
 	// ConfirmEmailWithBodyWithResponse Confirm the new address with the code
 	//
-	// Makes the new address the account's. A code works once, within an hour, and after five wrong ones no more.
+	// Makes the new address the account's, and codes that went to the old one void. A code works once, within an hour, and after five wrong ones no more. Too many wrong codes in a day are refused as at verification.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2776,7 +2776,7 @@ type ClientWithResponsesInterface interface {
 
 	// ConfirmEmailWithResponse Confirm the new address with the code
 	//
-	// Makes the new address the account's. A code works once, within an hour, and after five wrong ones no more.
+	// Makes the new address the account's, and codes that went to the old one void. A code works once, within an hour, and after five wrong ones no more. Too many wrong codes in a day are refused as at verification.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2785,7 +2785,7 @@ type ClientWithResponsesInterface interface {
 
 	// ChangePasswordWithBodyWithResponse Change the password
 	//
-	// Sets a new password and ends every other session. The current password is asked for, and guessing it is limited as at log-in.
+	// Sets a new password, ends every other session and makes codes that are under way void. The current password is asked for, and guessing it is limited as at log-in.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2794,7 +2794,7 @@ type ClientWithResponsesInterface interface {
 
 	// ChangePasswordWithResponse Change the password
 	//
-	// Sets a new password and ends every other session. The current password is asked for, and guessing it is limited as at log-in.
+	// Sets a new password, ends every other session and makes codes that are under way void. The current password is asked for, and guessing it is limited as at log-in.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2821,7 +2821,7 @@ type ClientWithResponsesInterface interface {
 
 	// ConfirmRecoveryWithBodyWithResponse Set a new password with the code
 	//
-	// Sets the password, ends every session of the account and lifts a lock. A code works once, within an hour. A password that is too short or too common does not use it up.
+	// Sets the password, ends every session of the account, lifts a lock and makes all its other codes void. A code works once, within an hour. A password that is too short or too common does not use it up. Too many wrong codes in a day are refused as at verification.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2830,7 +2830,7 @@ type ClientWithResponsesInterface interface {
 
 	// ConfirmRecoveryWithResponse Set a new password with the code
 	//
-	// Sets the password, ends every session of the account and lifts a lock. A code works once, within an hour. A password that is too short or too common does not use it up.
+	// Sets the password, ends every session of the account, lifts a lock and makes all its other codes void. A code works once, within an hour. A password that is too short or too common does not use it up. Too many wrong codes in a day are refused as at verification.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2992,7 +2992,7 @@ type ClientWithResponsesInterface interface {
 
 	// ConfirmVerificationWithBodyWithResponse Verify an address with the code
 	//
-	// Proves that the address is the person's own; afterwards the account can log in. A code works once, within an hour, and only with the identifier that the same request for it was answered with.
+	// Proves that the address is the person's own; afterwards the account can log in. A code works once, within an hour, and only with the identifier that the same request for it was answered with. Too many wrong codes for an address in a day, over all its codes, are refused with 429 until `Retry-After`, whether an account has it or not.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3001,7 +3001,7 @@ type ClientWithResponsesInterface interface {
 
 	// ConfirmVerificationWithResponse Verify an address with the code
 	//
-	// Proves that the address is the person's own; afterwards the account can log in. A code works once, within an hour, and only with the identifier that the same request for it was answered with.
+	// Proves that the address is the person's own; afterwards the account can log in. A code works once, within an hour, and only with the identifier that the same request for it was answered with. Too many wrong codes for an address in a day, over all its codes, are refused with 429 until `Retry-After`, whether an account has it or not.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3519,6 +3519,8 @@ type ConfirmEmailResponse struct {
 	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *externalRef2.Problem
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *externalRef2.Problem
 }
@@ -3531,6 +3533,11 @@ func (r ConfirmEmailResponse) GetApplicationProblemJSON400() *externalRef2.Probl
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
 func (r ConfirmEmailResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
 	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ConfirmEmailResponse) GetApplicationProblemJSON429() *externalRef2.Problem {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -4936,7 +4943,7 @@ func (c *ClientWithResponses) ChangeEmailWithResponse(ctx context.Context, body 
 
 // ConfirmEmailWithBodyWithResponse Confirm the new address with the code
 //
-// Makes the new address the account's. A code works once, within an hour, and after five wrong ones no more.
+// Makes the new address the account's, and codes that went to the old one void. A code works once, within an hour, and after five wrong ones no more. Too many wrong codes in a day are refused as at verification.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4951,7 +4958,7 @@ func (c *ClientWithResponses) ConfirmEmailWithBodyWithResponse(ctx context.Conte
 
 // ConfirmEmailWithResponse Confirm the new address with the code
 //
-// Makes the new address the account's. A code works once, within an hour, and after five wrong ones no more.
+// Makes the new address the account's, and codes that went to the old one void. A code works once, within an hour, and after five wrong ones no more. Too many wrong codes in a day are refused as at verification.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4966,7 +4973,7 @@ func (c *ClientWithResponses) ConfirmEmailWithResponse(ctx context.Context, body
 
 // ChangePasswordWithBodyWithResponse Change the password
 //
-// Sets a new password and ends every other session. The current password is asked for, and guessing it is limited as at log-in.
+// Sets a new password, ends every other session and makes codes that are under way void. The current password is asked for, and guessing it is limited as at log-in.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4981,7 +4988,7 @@ func (c *ClientWithResponses) ChangePasswordWithBodyWithResponse(ctx context.Con
 
 // ChangePasswordWithResponse Change the password
 //
-// Sets a new password and ends every other session. The current password is asked for, and guessing it is limited as at log-in.
+// Sets a new password, ends every other session and makes codes that are under way void. The current password is asked for, and guessing it is limited as at log-in.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5026,7 +5033,7 @@ func (c *ClientWithResponses) CreateRecoveryWithResponse(ctx context.Context, bo
 
 // ConfirmRecoveryWithBodyWithResponse Set a new password with the code
 //
-// Sets the password, ends every session of the account and lifts a lock. A code works once, within an hour. A password that is too short or too common does not use it up.
+// Sets the password, ends every session of the account, lifts a lock and makes all its other codes void. A code works once, within an hour. A password that is too short or too common does not use it up. Too many wrong codes in a day are refused as at verification.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5041,7 +5048,7 @@ func (c *ClientWithResponses) ConfirmRecoveryWithBodyWithResponse(ctx context.Co
 
 // ConfirmRecoveryWithResponse Set a new password with the code
 //
-// Sets the password, ends every session of the account and lifts a lock. A code works once, within an hour. A password that is too short or too common does not use it up.
+// Sets the password, ends every session of the account, lifts a lock and makes all its other codes void. A code works once, within an hour. A password that is too short or too common does not use it up. Too many wrong codes in a day are refused as at verification.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5311,7 +5318,7 @@ func (c *ClientWithResponses) CreateVerificationWithResponse(ctx context.Context
 
 // ConfirmVerificationWithBodyWithResponse Verify an address with the code
 //
-// Proves that the address is the person's own; afterwards the account can log in. A code works once, within an hour, and only with the identifier that the same request for it was answered with.
+// Proves that the address is the person's own; afterwards the account can log in. A code works once, within an hour, and only with the identifier that the same request for it was answered with. Too many wrong codes for an address in a day, over all its codes, are refused with 429 until `Retry-After`, whether an account has it or not.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5326,7 +5333,7 @@ func (c *ClientWithResponses) ConfirmVerificationWithBodyWithResponse(ctx contex
 
 // ConfirmVerificationWithResponse Verify an address with the code
 //
-// Proves that the address is the person's own; afterwards the account can log in. A code works once, within an hour, and only with the identifier that the same request for it was answered with.
+// Proves that the address is the person's own; afterwards the account can log in. A code works once, within an hour, and only with the identifier that the same request for it was answered with. Too many wrong codes for an address in a day, over all its codes, are refused with 429 until `Retry-After`, whether an account has it or not.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5776,6 +5783,13 @@ func ParseConfirmEmailResponse(rsp *http.Response) (*ConfirmEmailResponse, error
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest externalRef2.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest externalRef2.Problem
@@ -8380,6 +8394,20 @@ func (response ConfirmEmail401ApplicationProblemPlusJSONResponse) VisitConfirmEm
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmEmail429ApplicationProblemPlusJSONResponse externalRef2.Problem
+
+func (response ConfirmEmail429ApplicationProblemPlusJSONResponse) VisitConfirmEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }

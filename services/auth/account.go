@@ -60,7 +60,7 @@ func (s *service) ChangePassword(ctx context.Context, req api.ChangePasswordRequ
 		return nil, problem.Unavailable("Sign-in").Because(err)
 	}
 	current, _ := currentSession(ctx)
-	if err := s.secure(ctx, person.ID, current); err != nil { // ends the fresh one too
+	if err := s.secure(ctx, person, current); err != nil { // ends the fresh one too
 		return nil, err
 	}
 	return api.ChangePassword204Response{}, nil
@@ -93,8 +93,15 @@ func (s *service) ChangeEmail(ctx context.Context, req api.ChangeEmailRequestObj
 }
 
 func (s *service) ConfirmEmail(ctx context.Context, req api.ConfirmEmailRequestObject) (api.ConfirmEmailResponseObject, error) {
-	who := identity.Caller(ctx)
-	change, err := s.store.TryEmailChange(ctx, store.TryEmailChangeParams{UserID: who.UserID(), MaxTries: emailTries})
+	person, err := s.person(ctx)
+	if err != nil {
+		return nil, err
+	}
+	account := s.account(person.Traits.Email)
+	if err := s.takeWrongCode(ctx, account); err != nil {
+		return nil, err
+	}
+	change, err := s.store.TryEmailChange(ctx, store.TryEmailChangeParams{UserID: person.ID, MaxTries: emailTries})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, errCode
 	}
@@ -104,17 +111,20 @@ func (s *service) ConfirmEmail(ctx context.Context, req api.ConfirmEmailRequestO
 	if subtle.ConstantTimeCompare([]byte(s.emailCode(change)), []byte(req.Body.Code)) != 1 {
 		return nil, errCode
 	}
-	err = s.kratos.SetEmail(ctx, who.UserID(), change.Email)
+	if err := s.giveBackWrongCode(ctx, account); err != nil {
+		return nil, err
+	}
+	err = s.kratos.SetEmail(ctx, person.ID, change.Email)
 	if errors.Is(err, kratos.ErrTaken) {
 		return nil, errCode.Because(err) // someone else was first; whose it is, is not told
 	}
 	if err != nil {
 		return nil, unlessAway(err, errBadCredential)
 	}
-	if err := s.store.DeleteEmailChange(ctx, who.UserID()); err != nil {
+	if err := s.voidCodes(ctx, person.ID, person.Traits.Email, change.Email); err != nil {
 		return nil, err
 	}
-	return api.ConfirmEmail204Response{}, s.revoked(ctx, who.Subject)
+	return api.ConfirmEmail204Response{}, s.revoked(ctx, person.ID.String())
 }
 
 func (s *service) DeleteAccount(ctx context.Context, req api.DeleteAccountRequestObject) (api.DeleteAccountResponseObject, error) {
@@ -159,9 +169,19 @@ func (s *service) person(ctx context.Context) (kratos.Identity, error) {
 	return person, nil
 }
 
-// secure leaves nothing to whoever knew the old password: no other session, no change of the address under way.
-func (s *service) secure(ctx context.Context, user, current uuid.UUID) error {
-	return errors.Join(s.endSessions(ctx, user, current), s.store.DeleteEmailChange(ctx, user))
+// secure leaves nothing to whoever knew the old password: no other session, no code.
+func (s *service) secure(ctx context.Context, person kratos.Identity, current uuid.UUID) error {
+	return errors.Join(s.voidCodes(ctx, person.ID, person.Traits.Email), s.endSessions(ctx, person.ID, current))
+}
+
+// voidCodes makes every code void with which somebody could still take over the account: those of a recovery, to all
+// its addresses, and that of a change of the address. A void challenge stays, and answers as one of a stranger's address.
+func (s *service) voidCodes(ctx context.Context, user uuid.UUID, addresses ...string) error {
+	err := s.store.DeleteEmailChange(ctx, user)
+	for _, email := range addresses {
+		err = errors.Join(err, s.store.SetRecoveriesVoid(ctx, s.account(email)))
+	}
+	return err
 }
 
 // confirmPassword asks the caller's password again, and returns a fresh session for what

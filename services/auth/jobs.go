@@ -103,7 +103,8 @@ func (s *service) workChallenge(ctx context.Context, job *river.Job[challengeJob
 		return err
 	}
 	// First, so that nobody has a code before we know what it is for.
-	if err := s.store.SetChallengeFlow(ctx, store.SetChallengeFlowParams{FlowID: &flow, ID: row.ID}); err != nil {
+	n, err := s.store.SetChallengeFlow(ctx, store.SetChallengeFlowParams{FlowID: &flow, ID: row.ID})
+	if err != nil || n == 0 { // none: it became void meanwhile
 		return err
 	}
 	if err := s.kratos.SendCode(ctx, kind, flow, w.Email, row.ID.String()); err != nil {

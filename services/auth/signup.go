@@ -106,7 +106,7 @@ func (s *service) ConfirmRecovery(ctx context.Context, req api.ConfirmRecoveryRe
 	if err != nil {
 		return nil, err
 	}
-	if err := s.secure(ctx, person.ID, uuid.Nil); err != nil {
+	if err := s.secure(ctx, person, uuid.Nil); err != nil {
 		return nil, err
 	}
 	for _, identifier := range []string{person.Traits.Username, person.Traits.Email} {
@@ -115,14 +115,6 @@ func (s *service) ConfirmRecovery(ctx context.Context, req api.ConfirmRecoveryRe
 		}
 	}
 	return api.ConfirmRecovery204Response{}, nil
-}
-
-// takeCode counts a mail that someone asks us to send.
-func (s *service) takeCode(ctx context.Context, email string) error {
-	if err := s.take(ctx, s.codesPerSender(), sender(ctx)); err != nil {
-		return err
-	}
-	return s.take(ctx, codesPerAddress, email)
 }
 
 // challenge stores what is asked for together with the job that does it. Nothing here depends
@@ -134,7 +126,7 @@ func (s *service) challenge(ctx context.Context, purpose store.ChallengePurpose,
 	}
 	var row store.Challenge
 	err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
-		row, err = store.New(tx).CreateChallenge(ctx, store.CreateChallengeParams{Purpose: purpose, Sealed: s.box.Seal(sealChallenge, text)})
+		row, err = store.New(tx).CreateChallenge(ctx, store.CreateChallengeParams{Purpose: purpose, Account: s.account(w.Email), Sealed: s.box.Seal(sealChallenge, text)})
 		if err != nil {
 			return err
 		}
@@ -144,30 +136,43 @@ func (s *service) challenge(ctx context.Context, purpose store.ChallengePurpose,
 	return api.Challenge{ID: row.ID, ExpiresAt: row.CreatedAt.Add(codeLifetime)}, err
 }
 
-// tryCode lets use try a code in the flow of a challenge. Kratos allows five tries in a flow. A
-// wrong code takes as long where there is no flow, because the address was taken.
+// tryCode lets use try a code in the flow of a challenge. Kratos allows five tries in a flow, and
+// we a number of wrong ones a day for an address, whether an account has it or not. A wrong code
+// takes as long where there is no flow, because the address was taken.
 func (s *service) tryCode(ctx context.Context, challenge uuid.UUID, use func(flow uuid.UUID, purpose store.ChallengePurpose) error) error {
 	began := time.Now()
 	if err := s.take(ctx, guessesPerSender, sender(ctx)); err != nil {
 		return err
 	}
 	row, err := s.store.GetChallenge(ctx, challenge)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows), err == nil && row.FlowID == nil:
-		err = kratos.ErrCode
-	case err != nil:
-		return err
-	default:
-		err = use(*row.FlowID, row.Purpose)
-	}
-	switch {
-	case errors.Is(err, kratos.ErrCode):
+	if errors.Is(err, pgx.ErrNoRows) {
 		waitUntil(ctx, began.Add(evenly))
 		return errCode
-	case errors.Is(err, kratos.ErrPassword):
-		return weakPassword
-	case err != nil:
-		return problem.Unavailable("Sign-in").Because(err)
 	}
-	return s.giveBack(ctx, guessesPerSender, sender(ctx))
+	if err != nil {
+		return err
+	}
+	if err := s.takeWrongCode(ctx, row.Account); err != nil {
+		return err
+	}
+	err = kratos.ErrCode
+	if row.FlowID != nil {
+		err = use(*row.FlowID, row.Purpose)
+	}
+	if errors.Is(err, kratos.ErrCode) {
+		waitUntil(ctx, began.Add(evenly))
+		return errCode
+	}
+	return errors.Join(answer(err), s.giveBackWrongCode(ctx, row.Account), s.giveBack(ctx, guessesPerSender, sender(ctx)))
+}
+
+// answer says what a code led to that was not wrong.
+func answer(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, kratos.ErrPassword):
+		return weakPassword.Because(err)
+	}
+	return problem.Unavailable("Sign-in").Because(err)
 }

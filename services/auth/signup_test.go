@@ -2,8 +2,10 @@ package auth
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -90,13 +92,22 @@ func TestSignUp(t *testing.T) {
 
 		b := newBench(t)
 		username, email := someone()
-		for range codesPerAddress.tries {
+		account := api.NewAccount{Username: username, Email: email, Name: "Ada", Password: goodPassword}
+		for range codesPerPair.tries {
 			b.signUp(t, username, email)
 		}
-		resp, err := b.SignUpWithResponse(t.Context(), api.NewAccount{Username: username, Email: email, Name: "Ada", Password: goodPassword})
+		resp, err := b.SignUpWithResponse(t.Context(), account)
 		require.NoError(t, err)
 		require.Equal(t, http.StatusTooManyRequests, resp.StatusCode())
 		require.NotEmpty(t, resp.HTTPResponse.Header.Get("Retry-After"))
+		for i := range codesPerAddress.tries - codesPerPair.tries { // others have their share
+			resp, err = b.SignUpWithResponse(t.Context(), account, sentFrom(int(i)))
+			require.NoError(t, err)
+			require.Equal(t, http.StatusAccepted, resp.StatusCode())
+		}
+		resp, err = b.SignUpWithResponse(t.Context(), account, sentFrom(200))
+		require.NoError(t, err)
+		require.Equal(t, http.StatusTooManyRequests, resp.StatusCode())
 	})
 }
 
@@ -258,6 +269,106 @@ func TestCreateRecoveryTellsNothing(t *testing.T) {
 	set, err := b.ConfirmRecoveryWithResponse(t.Context(), resp.JSON202.ID, api.NewPassword{Code: "123456", Password: goodPassword})
 	require.NoError(t, err)
 	isProblem(t, errCode, set.Body, set.StatusCode())
+}
+
+// recovery asks for a new password and returns the code, the nth (from 1) that the address gets.
+func (b *bench) recovery(t *testing.T, email string, n int) (uuid.UUID, string) {
+	t.Helper()
+	asked, err := b.CreateRecoveryWithResponse(t.Context(), api.Address{Email: email})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusAccepted, asked.StatusCode())
+	return asked.JSON202.ID, b.mail.Await(t, email, "recovery_code_valid", n).Data["recovery_code"]
+}
+
+func (b *bench) confirmRecovery(t *testing.T, id uuid.UUID, code string, edits ...api.RequestEditorFn) *api.ConfirmRecoveryResponse {
+	t.Helper()
+	resp, err := b.ConfirmRecoveryWithResponse(t.Context(), id, api.NewPassword{Code: code, Password: "a-fresh-Start-for-2026"}, edits...)
+	require.NoError(t, err)
+	return resp
+}
+
+// Whoever was in the mailbox, or in a session, keeps no way back in.
+func TestCodesBecomeVoid(t *testing.T) { // AUTH-7, AUTH-9
+	t.Parallel()
+
+	b := newBench(t)
+	for name, secure := range map[string]func(t *testing.T, u user){
+		"by a recovery": func(t *testing.T, u user) {
+			id, code := b.recovery(t, u.email, 2)
+			done := b.confirmRecovery(t, id, code)
+			require.Equal(t, http.StatusNoContent, done.StatusCode(), string(done.Body))
+		},
+		"by a change of the password": func(t *testing.T, u user) {
+			done, err := b.ChangePasswordWithResponse(t.Context(), api.PasswordChange{CurrentPassword: goodPassword, NewPassword: otherPassword}, b.as(t, u))
+			require.NoError(t, err)
+			require.Equal(t, http.StatusNoContent, done.StatusCode(), string(done.Body))
+		},
+		"by a change of the address": func(t *testing.T, u user) {
+			_, next := someone()
+			asked, err := b.ChangeEmailWithResponse(t.Context(), api.EmailChange{Email: next, Password: goodPassword}, b.as(t, u))
+			require.NoError(t, err)
+			require.Equal(t, http.StatusAccepted, asked.StatusCode())
+			code := b.mail.Await(t, next, "verification_code", 1).Data["code"]
+			done, err := b.ConfirmEmailWithResponse(t.Context(), api.Code{Code: code}, b.as(t, u))
+			require.NoError(t, err)
+			require.Equal(t, http.StatusNoContent, done.StatusCode(), string(done.Body))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			u := b.newUser(t)
+			id, code := b.recovery(t, u.email, 1)
+			secure(t, u)
+			late := b.confirmRecovery(t, id, code)
+			isProblem(t, errCode, late.Body, late.StatusCode())
+		})
+	}
+}
+
+func TestWrongCodesOfADay(t *testing.T) {
+	t.Parallel()
+
+	b := newBench(t)
+	for _, known := range []bool{true, false} {
+		t.Run(map[bool]string{true: "with an account", false: "without one"}[known], func(t *testing.T) {
+			t.Parallel()
+
+			_, email := someone()
+			if known {
+				email = b.newUser(t).email
+			}
+			guess := func(who int, n int32) {
+				asked, err := b.CreateRecoveryWithResponse(t.Context(), api.Address{Email: email}, sentFrom(who))
+				require.NoError(t, err)
+				require.NotNil(t, asked.JSON202, string(asked.Body))
+				for range n {
+					wrong := b.confirmRecovery(t, asked.JSON202.ID, "000000", sentFrom(who))
+					isProblem(t, errCode, wrong.Body, wrong.StatusCode())
+				}
+				over := b.confirmRecovery(t, asked.JSON202.ID, "000000", sentFrom(who))
+				require.Equal(t, http.StatusTooManyRequests, over.StatusCode())
+				require.NotEmpty(t, over.HTTPResponse.Header.Get("Retry-After"))
+			}
+			guess(1, wrongCodesPerPair.tries)
+			if known { // the owner's codes are not used up
+				id, code := b.recovery(t, email, 2)
+				ok := b.confirmRecovery(t, id, code)
+				require.Equal(t, http.StatusNoContent, ok.StatusCode(), string(ok.Body))
+			}
+			guess(2, wrongCodesPerPair.tries)
+			guess(3, wrongCodesPerAccount.tries-2*wrongCodesPerPair.tries)
+			guess(4, 0)
+		})
+	}
+}
+
+// sentFrom makes a request come from the nth of 250 network addresses.
+func sentFrom(n int) api.RequestEditorFn {
+	return func(_ context.Context, r *http.Request) error {
+		r.Header.Set("X-Forwarded-For", "192.0.2."+strconv.Itoa(n+1))
+		return nil
+	}
 }
 
 func pointers(p *problem.Problem) []string {

@@ -56,11 +56,14 @@ CREATE TYPE challenge_purpose AS ENUM ('signup', 'verification', 'recovery');
 CREATE TABLE challenges (
     id         uuid              NOT NULL DEFAULT uuidv7(),
     purpose    challenge_purpose NOT NULL,
+    account    bytea             NOT NULL, -- a keyed hash of the address, whether an account has it or not
     sealed     bytea,            -- what was asked, AES-256-GCM under KEY_ENCRYPTION_SECRET; erased when the job is done
     flow_id    uuid,
     created_at timestamptz       NOT NULL DEFAULT now(),
     CONSTRAINT challenges_pkey PRIMARY KEY (id)
 );
+
+CREATE INDEX challenges_account_idx ON challenges (account);
 
 -- An address that a user wants and has not confirmed yet. The code is derived from the id, not kept.
 CREATE TABLE email_changes (

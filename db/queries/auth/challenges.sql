@@ -1,12 +1,20 @@
 -- name: CreateChallenge :one
-INSERT INTO challenges (purpose, sealed)
-VALUES (@purpose, @sealed)
+INSERT INTO challenges (purpose, account, sealed)
+VALUES (@purpose, @account, @sealed)
 RETURNING *;
 
--- name: SetChallengeFlow :exec
+-- name: SetChallengeFlow :execrows
 UPDATE challenges
 SET flow_id = @flow_id
-WHERE id = @id;
+WHERE id = @id
+  AND sealed IS NOT NULL;
+
+-- name: SetRecoveriesVoid :exec
+UPDATE challenges
+SET flow_id = NULL,
+    sealed  = NULL
+WHERE account = @account
+  AND purpose = 'recovery';
 
 -- name: EraseChallenge :exec
 UPDATE challenges

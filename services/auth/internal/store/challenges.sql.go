@@ -12,22 +12,24 @@ import (
 )
 
 const createChallenge = `-- name: CreateChallenge :one
-INSERT INTO challenges (purpose, sealed)
-VALUES ($1, $2)
-RETURNING id, purpose, sealed, flow_id, created_at
+INSERT INTO challenges (purpose, account, sealed)
+VALUES ($1, $2, $3)
+RETURNING id, purpose, account, sealed, flow_id, created_at
 `
 
 type CreateChallengeParams struct {
 	Purpose ChallengePurpose
+	Account []byte
 	Sealed  []byte
 }
 
 func (q *Queries) CreateChallenge(ctx context.Context, arg CreateChallengeParams) (Challenge, error) {
-	row := q.db.QueryRow(ctx, createChallenge, arg.Purpose, arg.Sealed)
+	row := q.db.QueryRow(ctx, createChallenge, arg.Purpose, arg.Account, arg.Sealed)
 	var i Challenge
 	err := row.Scan(
 		&i.ID,
 		&i.Purpose,
+		&i.Account,
 		&i.Sealed,
 		&i.FlowID,
 		&i.CreatedAt,
@@ -109,7 +111,7 @@ func (q *Queries) EraseChallenge(ctx context.Context, id uuid.UUID) error {
 }
 
 const getChallenge = `-- name: GetChallenge :one
-SELECT id, purpose, sealed, flow_id, created_at
+SELECT id, purpose, account, sealed, flow_id, created_at
 FROM challenges
 WHERE id = $1
 `
@@ -120,6 +122,7 @@ func (q *Queries) GetChallenge(ctx context.Context, id uuid.UUID) (Challenge, er
 	err := row.Scan(
 		&i.ID,
 		&i.Purpose,
+		&i.Account,
 		&i.Sealed,
 		&i.FlowID,
 		&i.CreatedAt,
@@ -155,10 +158,11 @@ func (q *Queries) NotifyRevoked(ctx context.Context, who string) error {
 	return err
 }
 
-const setChallengeFlow = `-- name: SetChallengeFlow :exec
+const setChallengeFlow = `-- name: SetChallengeFlow :execrows
 UPDATE challenges
 SET flow_id = $1
 WHERE id = $2
+  AND sealed IS NOT NULL
 `
 
 type SetChallengeFlowParams struct {
@@ -166,8 +170,24 @@ type SetChallengeFlowParams struct {
 	ID     uuid.UUID
 }
 
-func (q *Queries) SetChallengeFlow(ctx context.Context, arg SetChallengeFlowParams) error {
-	_, err := q.db.Exec(ctx, setChallengeFlow, arg.FlowID, arg.ID)
+func (q *Queries) SetChallengeFlow(ctx context.Context, arg SetChallengeFlowParams) (int64, error) {
+	result, err := q.db.Exec(ctx, setChallengeFlow, arg.FlowID, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const setRecoveriesVoid = `-- name: SetRecoveriesVoid :exec
+UPDATE challenges
+SET flow_id = NULL,
+    sealed  = NULL
+WHERE account = $1
+  AND purpose = 'recovery'
+`
+
+func (q *Queries) SetRecoveriesVoid(ctx context.Context, account []byte) error {
+	_, err := q.db.Exec(ctx, setRecoveriesVoid, account)
 	return err
 }
 

@@ -151,6 +151,7 @@ type Attempt struct {
 type Challenge struct {
 	ID        uuid.UUID
 	Purpose   ChallengePurpose
+	Account   []byte
 	Sealed    []byte
 	FlowID    *uuid.UUID
 	CreatedAt time.Time
