@@ -33,8 +33,9 @@ type Config struct {
 	KratosAdminURL      string        `env:"KRATOS_ADMIN_URL,required"`
 	HydraAdminURL       string        `env:"HYDRA_ADMIN_URL,required"`
 	KeyEncryptionSecret config.Secret `env:"KEY_ENCRYPTION_SECRET,required"`
-	PasswordCost        int           `env:"PASSWORD_COST" envDefault:"11"`       // of bcrypt, as Kratos' configuration says
-	SignupsPerAddress   int           `env:"SIGNUPS_PER_ADDRESS" envDefault:"60"` // of the network, in an hour
+	PasswordCost        int           `env:"PASSWORD_COST" envDefault:"11"`        // of bcrypt, as Kratos' configuration says
+	SignupsPerAddress   int           `env:"SIGNUPS_PER_ADDRESS" envDefault:"60"`  // of the network, in an hour
+	UnverifiedLifetime  time.Duration `env:"UNVERIFIED_LIFETIME" envDefault:"24h"` // of an account whose address nobody verified, at least
 }
 
 // New builds the service. It migrates its database first.

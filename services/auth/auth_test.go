@@ -47,6 +47,7 @@ func testConfig() Config {
 		Config:          server.Config{PublicURL: ory.PublicURL, InternalURL: "http://127.0.0.1:1"},
 		KratosPublicURL: ory.KratosPublic, KratosAdminURL: ory.KratosAdmin, HydraAdminURL: ory.HydraAdmin,
 		KeyEncryptionSecret: config.Secret("a-secret-of-the-tests"), SignupsPerAddress: 60, PasswordCost: bcrypt.MinCost,
+		UnverifiedLifetime: 24 * time.Hour,
 	}
 }
 

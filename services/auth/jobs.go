@@ -15,7 +15,6 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/healthe/healthe/openapi/mailing"
-	"github.com/healthe/healthe/services/auth/internal/gate"
 	"github.com/healthe/healthe/services/auth/internal/kratos"
 	"github.com/healthe/healthe/services/auth/internal/store"
 )
@@ -46,6 +45,7 @@ type (
 	loginsJob struct {
 		UserID uuid.UUID `json:"user_id"`
 	}
+	unverifiedJob   struct{}
 	housekeepingJob struct{}
 )
 
@@ -55,6 +55,7 @@ func (rolesJob) Kind() string        { return "roles" }
 func (deletionJob) Kind() string     { return "deletion" }
 func (mailJob) Kind() string         { return "mail" }
 func (loginsJob) Kind() string       { return "logins" }
+func (unverifiedJob) Kind() string   { return "unverified" }
 func (housekeepingJob) Kind() string { return "housekeeping" }
 
 func (s *service) register(w *river.Workers) {
@@ -64,12 +65,16 @@ func (s *service) register(w *river.Workers) {
 	river.AddWorker(w, river.WorkFunc(s.workDeletion))
 	river.AddWorker(w, river.WorkFunc(s.workMail))
 	river.AddWorker(w, river.WorkFunc(s.workLogins))
+	river.AddWorker(w, river.WorkFunc(s.workUnverified))
 	river.AddWorker(w, river.WorkFunc(s.workHousekeeping))
 }
 
 func (s *service) periodic() []*river.PeriodicJob {
-	return []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(5*time.Minute),
-		func() (river.JobArgs, *river.InsertOpts) { return housekeepingJob{}, nil }, &river.PeriodicJobOpts{RunOnStart: true})}
+	every := func(period time.Duration, job river.JobArgs) *river.PeriodicJob {
+		return river.NewPeriodicJob(river.PeriodicInterval(period),
+			func() (river.JobArgs, *river.InsertOpts) { return job, nil }, &river.PeriodicJobOpts{RunOnStart: true})
+	}
+	return []*river.PeriodicJob{every(5*time.Minute, housekeepingJob{}), every(10*time.Minute, unverifiedJob{})}
 }
 
 // workChallenge makes the account that was asked for, if it is one, and lets Kratos mail the code.
@@ -118,33 +123,6 @@ func (s *service) eraseUnless(ctx context.Context, failed error, id uuid.UUID) e
 		return nil
 	}
 	return s.store.EraseChallenge(ctx, id)
-}
-
-// makeAccount tells whether the account is there now. A taken name or address changes nothing,
-// and the owner of the address is told.
-func (s *service) makeAccount(ctx context.Context, w wish, challenge uuid.UUID) (bool, error) {
-	_, err := s.kratos.CreateIdentity(ctx, kratos.NewIdentity{
-		Traits:       kratos.Traits{Username: w.Username, Email: w.Email, Name: w.Name},
-		PasswordHash: w.PasswordHash, Roles: []string{gate.Everyone}, Origin: kratos.Origin{Challenge: challenge},
-	})
-	switch {
-	case errors.Is(err, kratos.ErrInvalid): // stricter about addresses than the contract; no mail could go there
-		return false, nil
-	case !errors.Is(err, kratos.ErrTaken):
-		return err == nil, err
-	}
-	owner, err := s.kratos.FindIdentity(ctx, w.Email)
-	switch {
-	case errors.Is(err, kratos.ErrNotFound): // only the name is taken, which nobody is told
-		return false, nil
-	case err != nil:
-		return false, err
-	case owner.Origin != nil && owner.Origin.Challenge == challenge: // this job made it before, and then failed
-		return true, nil
-	}
-	letter := mailJob{Template: "signup_attempt", Sealed: s.box.Seal(sealAddress, []byte(w.Email)), Data: map[string]string{"url": s.cfg.PublicURL + "/recovery"}}
-	_, err = s.jobs.Insert(ctx, letter, nil)
-	return false, err
 }
 
 // workEmailChange mails the code to the new address and a notice to the old one, or tells the

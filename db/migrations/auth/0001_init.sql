@@ -65,6 +65,18 @@ CREATE TABLE challenges (
 
 CREATE INDEX challenges_account_idx ON challenges (account);
 
+-- The usernames that were asked for lately, whether an account came of it or not. Nobody else gets one until the account
+-- that it may have become is verified or deleted.
+CREATE TABLE signups (
+    username     bytea       NOT NULL, -- a keyed hash
+    sealed       bytea       NOT NULL, -- the username, AES-256-GCM under KEY_ENCRYPTION_SECRET
+    challenge_id uuid        NOT NULL, -- is in the account, too, if one was made
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT signups_pkey PRIMARY KEY (username)
+);
+
+CREATE INDEX signups_created_idx ON signups (created_at);
+
 -- An address that a user wants and has not confirmed yet. The code is derived from the id, not kept.
 CREATE TABLE email_changes (
     user_id    uuid        NOT NULL,
@@ -76,5 +88,5 @@ CREATE TABLE email_changes (
 );
 
 -- +goose Down
-DROP TABLE email_changes, challenges, attempts, signing_keys, role_requests;
+DROP TABLE email_changes, signups, challenges, attempts, signing_keys, role_requests;
 DROP TYPE challenge_purpose, role_request_status, professional_role;

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -90,6 +91,11 @@ func (i Identity) Verified() bool {
 		}
 	}
 	return false
+}
+
+// EverVerified tells whether the person has proved any address to be theirs.
+func (i Identity) EverVerified() bool {
+	return slices.ContainsFunc(i.Addresses, func(a Address) bool { return a.Verified })
 }
 
 // Active tells whether the identity may be used.

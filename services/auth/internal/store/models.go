@@ -198,3 +198,10 @@ type SigningKey struct {
 	SignsFrom  time.Time
 	CreatedAt  time.Time
 }
+
+type Signup struct {
+	Username    []byte
+	Sealed      []byte
+	ChallengeID uuid.UUID
+	CreatedAt   time.Time
+}
