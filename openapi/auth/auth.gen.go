@@ -251,10 +251,12 @@ type Refusal struct {
 
 // RoleRequest defines model for RoleRequest.
 type RoleRequest struct {
-	CreatedAt     time.Time          `json:"created_at"`
-	DecidedAt     *time.Time         `json:"decided_at,omitempty"`
-	ID            openapi_types.UUID `json:"id"`
-	LicenceNumber string             `json:"licence_number"`
+	CreatedAt time.Time          `json:"created_at"`
+	DecidedAt *time.Time         `json:"decided_at,omitempty"`
+	ID        openapi_types.UUID `json:"id"`
+
+	// LicenceNumber Empty for a role that an operator granted and that was revoked here.
+	LicenceNumber string `json:"licence_number"`
 
 	// Reason Why it was refused.
 	Reason *string            `json:"reason,omitempty"`
@@ -750,7 +752,7 @@ type ClientInterface interface {
 
 	// RevokeRole Revoke a role
 	//
-	// Takes a granted role away. The user loses it within seconds, in open sessions and in tokens that applications hold too, and is told by mail. They may ask again.
+	// Takes a role away, also one that an operator granted. The user loses it within seconds, in open sessions and in tokens that applications hold too, and is told by mail. They may ask again.
 	//
 	// Corresponds with DELETE /auth/v1/users/{id}/roles/{role} (the `RevokeRole` operationId).
 	RevokeRole(ctx context.Context, id UserID, role ProfessionalRole, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1395,7 +1397,7 @@ func (c *Client) GetContact(ctx context.Context, id UserID, reqEditors ...Reques
 
 // RevokeRole Revoke a role
 //
-// Takes a granted role away. The user loses it within seconds, in open sessions and in tokens that applications hold too, and is told by mail. They may ask again.
+// Takes a role away, also one that an operator granted. The user loses it within seconds, in open sessions and in tokens that applications hold too, and is told by mail. They may ask again.
 //
 // Corresponds with DELETE /auth/v1/users/{id}/roles/{role} (the `RevokeRole` operationId).
 func (c *Client) RevokeRole(ctx context.Context, id UserID, role ProfessionalRole, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2965,7 +2967,7 @@ type ClientWithResponsesInterface interface {
 
 	// RevokeRoleWithResponse Revoke a role
 	//
-	// Takes a granted role away. The user loses it within seconds, in open sessions and in tokens that applications hold too, and is told by mail. They may ask again.
+	// Takes a role away, also one that an operator granted. The user loses it within seconds, in open sessions and in tokens that applications hold too, and is told by mail. They may ask again.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5273,7 +5275,7 @@ func (c *ClientWithResponses) GetContactWithResponse(ctx context.Context, id Use
 
 // RevokeRoleWithResponse Revoke a role
 //
-// Takes a granted role away. The user loses it within seconds, in open sessions and in tokens that applications hold too, and is told by mail. They may ask again.
+// Takes a role away, also one that an operator granted. The user loses it within seconds, in open sessions and in tokens that applications hold too, and is told by mail. They may ask again.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -13,6 +14,7 @@ import (
 	"github.com/healthe/healthe/kit/postgres"
 	api "github.com/healthe/healthe/openapi/auth"
 	"github.com/healthe/healthe/openapi/problem"
+	"github.com/healthe/healthe/services/auth/internal/kratos"
 	"github.com/healthe/healthe/services/auth/internal/store"
 )
 
@@ -111,22 +113,39 @@ func (s *service) RefuseRoleRequest(ctx context.Context, req api.RefuseRoleReque
 }
 
 func (s *service) RevokeRole(ctx context.Context, req api.RevokeRoleRequestObject) (api.RevokeRoleResponseObject, error) {
+	role, reviewer := store.ProfessionalRole(req.Role), new(identity.Caller(ctx).UserID())
+	revoked, err := s.revokeRole(ctx, req.ID, role, func(q *store.Queries) (int64, error) {
+		return q.RevokeRole(ctx, store.RevokeRoleParams{DecidedBy: reviewer, UserID: req.ID, Role: role})
+	})
+	if err != nil || revoked {
+		return api.RevokeRole204Response{}, err
+	}
+	// Nobody was granted it here; an operator may have, in Kratos.
+	person, err := s.kratos.GetIdentity(ctx, req.ID)
+	if err == nil && !slices.Contains(person.Roles(), string(role)) {
+		err = kratos.ErrNotFound
+	}
+	if err != nil {
+		return nil, unlessAway(err, problem.NotFound("Role of this user"))
+	}
+	_, err = s.revokeRole(ctx, req.ID, role, func(q *store.Queries) (int64, error) {
+		return q.CreateRevokedRole(ctx, store.CreateRevokedRoleParams{DecidedBy: reviewer, UserID: req.ID, Role: role})
+	})
+	return api.RevokeRole204Response{}, err
+}
+
+// revokeRole writes down that a role is revoked, with the jobs that make it true and tell the user. It tells whether
+// there was anything to write.
+func (s *service) revokeRole(ctx context.Context, user uuid.UUID, role store.ProfessionalRole, write func(*store.Queries) (int64, error)) (bool, error) {
+	var n int64
 	err := pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
-		n, err := store.New(tx).RevokeRole(ctx, store.RevokeRoleParams{
-			DecidedBy: new(identity.Caller(ctx).UserID()), UserID: req.ID, Role: store.ProfessionalRole(req.Role),
-		})
-		if err != nil {
+		var err error
+		if n, err = write(store.New(tx)); err != nil || n == 0 {
 			return err
 		}
-		if n == 0 {
-			return problem.NotFound("Role of this user")
-		}
-		return s.tell(ctx, tx, store.RoleRequest{UserID: req.ID, Role: store.ProfessionalRole(req.Role)}, "role_revoked")
+		return s.tell(ctx, tx, store.RoleRequest{UserID: user, Role: role}, "role_revoked")
 	})
-	if err != nil {
-		return nil, err
-	}
-	return api.RevokeRole204Response{}, nil
+	return n > 0, err
 }
 
 // decide moves an open request on, with the jobs that make it true and tell the user.

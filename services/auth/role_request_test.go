@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	api "github.com/healthe/healthe/openapi/auth"
@@ -58,6 +59,29 @@ func TestRoleRequests(t *testing.T) { // AUTH-1, AUTH-12, X-16
 	require.NoError(t, err)
 	require.Equal(t, http.StatusNotFound, none.StatusCode())
 	require.NotNil(t, b.request(t, u, api.Doctor).JSON201, "they may ask again")
+}
+
+func TestRevokeRoleThatAnOperatorGranted(t *testing.T) { // AUTH-12
+	t.Parallel()
+
+	b := newBench(t)
+	admin, u := b.newAdmin(t), b.newUser(t)
+	require.NoError(t, b.kratos.SetRoles(t.Context(), u.id, []string{"patient", "pharmacist", "doctor"}))
+	u = b.session(t, u)
+	require.Contains(t, b.me(t, u).Roles, "doctor")
+	revoke := func(id uuid.UUID, role api.ProfessionalRole) int {
+		resp, err := b.RevokeRoleWithResponse(t.Context(), id, role, b.as(t, admin))
+		require.NoError(t, err)
+		return resp.StatusCode()
+	}
+	require.Equal(t, http.StatusNotFound, revoke(u.id, api.Moderator))
+	require.Equal(t, http.StatusNotFound, revoke(uuid.New(), api.Doctor))
+	require.Equal(t, http.StatusNoContent, revoke(u.id, api.Doctor))
+	b.mail.Await(t, u.id.String(), "role_revoked", 1)
+	eventually(t, func() bool { return !slices.Contains(b.me(t, u).Roles, "doctor") })
+	require.Equal(t, []string{"patient", "pharmacist"}, b.me(t, u).Roles, "the others stay")
+	require.Equal(t, http.StatusNotFound, revoke(u.id, api.Doctor))
+	require.NotNil(t, b.request(t, u, api.Doctor).JSON201, "they may ask now")
 }
 
 func TestRefuseRoleRequest(t *testing.T) {

@@ -45,6 +45,11 @@ WHERE user_id = @user_id
   AND role = @role
   AND status = 'approved';
 
+-- CreateRevokedRole is for a role that was granted past the API: nobody gave a licence number.
+-- name: CreateRevokedRole :execrows
+INSERT INTO role_requests (user_id, role, licence_number, status, decided_by, decided_at)
+VALUES (@user_id, @role, '', 'revoked', @decided_by, now());
+
 -- name: ListRoles :many
 SELECT role, bool_or(status = 'approved')::boolean AS granted
 FROM role_requests

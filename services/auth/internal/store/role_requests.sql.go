@@ -11,6 +11,26 @@ import (
 	"github.com/google/uuid"
 )
 
+const createRevokedRole = `-- name: CreateRevokedRole :execrows
+INSERT INTO role_requests (user_id, role, licence_number, status, decided_by, decided_at)
+VALUES ($1, $2, '', 'revoked', $3, now())
+`
+
+type CreateRevokedRoleParams struct {
+	UserID    uuid.UUID
+	Role      ProfessionalRole
+	DecidedBy *uuid.UUID
+}
+
+// CreateRevokedRole is for a role that was granted past the API: nobody gave a licence number.
+func (q *Queries) CreateRevokedRole(ctx context.Context, arg CreateRevokedRoleParams) (int64, error) {
+	result, err := q.db.Exec(ctx, createRevokedRole, arg.UserID, arg.Role, arg.DecidedBy)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const createRoleRequest = `-- name: CreateRoleRequest :one
 INSERT INTO role_requests (user_id, role, licence_number)
 VALUES ($1, $2, $3)
