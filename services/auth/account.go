@@ -21,22 +21,19 @@ const emailTries = 5
 var errWrongPassword = problem.New(http.StatusForbidden, "wrong-password", "Wrong password", "The current password is wrong.")
 
 func (s *service) GetMe(ctx context.Context, _ api.GetMeRequestObject) (api.GetMeResponseObject, error) {
-	who := identity.Caller(ctx)
-	person, err := s.kratos.GetIdentity(ctx, who.UserID())
+	person, err := s.person(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return api.GetMe200JSONResponse(toMe(ctx, person)), nil
+}
+
+func (s *service) UpdateMe(ctx context.Context, req api.UpdateMeRequestObject) (api.UpdateMeResponseObject, error) {
+	person, err := s.kratos.SetName(ctx, identity.Caller(ctx).UserID(), req.Body.Name)
 	if err != nil {
 		return nil, unlessAway(err, errBadCredential)
 	}
-	me := api.GetMe200JSONResponse{
-		ID: person.ID, Username: person.Traits.Username, Email: person.Traits.Email, EmailVerified: person.Verified(),
-		Name: person.Traits.Name, Roles: who.Roles, Scopes: who.Scopes, CreatedAt: person.CreatedAt,
-	}
-	if who.ClientID != "" {
-		me.ClientID = &who.ClientID
-	}
-	if id, err := currentSession(ctx); err == nil {
-		me.SessionID = &id
-	}
-	return me, nil
+	return api.UpdateMe200JSONResponse(toMe(ctx, person)), nil
 }
 
 func (s *service) ChangePassword(ctx context.Context, req api.ChangePasswordRequestObject) (api.ChangePasswordResponseObject, error) {
@@ -206,4 +203,19 @@ func (s *service) checkAgain(ctx context.Context, person kratos.Identity, passwo
 // emailCode returns the code of a change. It is derived, so that it rests nowhere.
 func (s *service) emailCode(c store.EmailChange) string {
 	return s.box.Code(c.ID.String(), c.Email)
+}
+
+func toMe(ctx context.Context, person kratos.Identity) api.Me {
+	who := identity.Caller(ctx)
+	me := api.Me{
+		ID: person.ID, Username: person.Traits.Username, Email: person.Traits.Email, EmailVerified: person.Verified(),
+		Name: person.Traits.Name, Roles: who.Roles, Scopes: who.Scopes, CreatedAt: person.CreatedAt,
+	}
+	if who.ClientID != "" {
+		me.ClientID = &who.ClientID
+	}
+	if id, err := currentSession(ctx); err == nil {
+		me.SessionID = &id
+	}
+	return me
 }

@@ -50,6 +50,32 @@ func TestGetMe(t *testing.T) {
 	require.NotContains(t, me.Scopes, "roles:review")
 }
 
+func TestUpdateMe(t *testing.T) { // AUTH-9
+	t.Parallel()
+
+	b := newBench(t)
+	nobody, err := b.UpdateMeWithResponse(t.Context(), api.MeChange{Name: "Ada King"})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusUnauthorized, nobody.StatusCode())
+	service, err := b.UpdateMeWithResponse(t.Context(), api.MeChange{Name: "Ada King"}, b.asService(t, "mail:send"))
+	require.NoError(t, err)
+	require.Equal(t, http.StatusForbidden, service.StatusCode())
+
+	u := b.newUser(t)
+	before := b.me(t, u)
+	bad, err := b.UpdateMeWithResponse(t.Context(), api.MeChange{Name: " "}, b.as(t, u))
+	require.NoError(t, err)
+	require.Equal(t, http.StatusBadRequest, bad.StatusCode())
+	require.Equal(t, []string{"/name"}, pointers(bad.ApplicationProblemJSON400))
+	ok, err := b.UpdateMeWithResponse(t.Context(), api.MeChange{Name: "Ada King"}, b.as(t, u))
+	require.NoError(t, err)
+	require.NotNil(t, ok.JSON200, string(ok.Body))
+	before.Name = "Ada King"
+	require.Equal(t, before, ok.JSON200, "nothing else changes")
+	require.Equal(t, before, b.me(t, u))
+	require.NotNil(t, b.logIn(t, u.email, goodPassword).JSON200)
+}
+
 func TestChangePassword(t *testing.T) { // AUTH-9
 	t.Parallel()
 

@@ -71,6 +71,11 @@ func TestPagesSignUpToDeletion(t *testing.T) { // AUTH-9
 	_, body = br.get(at("/settings"))
 	require.Contains(t, body, "Firefox on Linux")
 
+	_, body = br.submit(at("/settings"), url.Values{"do": {"name"}, "name": {" "}})
+	require.Contains(t, body, "Enter your name.")
+	_, body = br.submit(at("/settings"), url.Values{"do": {"name"}, "name": {"Ada & King"}})
+	require.Contains(t, body, "Your name is changed.")
+	require.Contains(t, body, "Ada &amp; King")
 	_, body = br.submit(at("/settings"), url.Values{"do": {"password"}, "current_password": {goodPassword}, "new_password": {otherPassword}})
 	require.Contains(t, body, "Your password is changed")
 	_, body = br.submit(at("/settings"), url.Values{"do": {"delete"}, "password": {goodPassword}})

@@ -157,21 +157,29 @@ type patch struct {
 
 // SetRoles replaces the roles of an account.
 func (c *Client) SetRoles(ctx context.Context, id uuid.UUID, roles []string) error {
-	return c.patch(ctx, id, patch{"add", "/metadata_public", Metadata{Roles: roles}})
+	_, err := c.patch(ctx, id, patch{"add", "/metadata_public", Metadata{Roles: roles}})
+	return err
 }
 
 // SetEmail replaces the address of an account by one that is verified already, or returns ErrTaken.
 func (c *Client) SetEmail(ctx context.Context, id uuid.UUID, email string) error {
 	verified := map[string]any{"value": email, "via": "email", "verified": true, "status": "completed", "verified_at": time.Now().UTC()}
-	return c.patch(ctx, id, patch{"replace", "/traits/email", email}, patch{"add", "/verifiable_addresses", []any{verified}})
+	_, err := c.patch(ctx, id, patch{"replace", "/traits/email", email}, patch{"add", "/verifiable_addresses", []any{verified}})
+	return err
 }
 
-func (c *Client) patch(ctx context.Context, id uuid.UUID, patches ...patch) error {
-	status, err := c.do(ctx, call{method: http.MethodPatch, url: c.identity(id), body: patches})
+// SetName replaces what the person is called, and returns the account.
+func (c *Client) SetName(ctx context.Context, id uuid.UUID, name string) (Identity, error) {
+	return c.patch(ctx, id, patch{"replace", "/traits/name", name})
+}
+
+func (c *Client) patch(ctx context.Context, id uuid.UUID, patches ...patch) (Identity, error) {
+	var got Identity
+	status, err := c.do(ctx, call{method: http.MethodPatch, url: c.identity(id), body: patches, into: &got})
 	if status == http.StatusConflict {
-		return ErrTaken
+		return got, ErrTaken
 	}
-	return err
+	return got, err
 }
 
 // DeleteIdentity deletes an account with its sessions. Deleting twice is no error.

@@ -20,6 +20,7 @@ var notices = map[string]string{
 	"password":   "Your password is changed, and all other sessions are ended.",
 	"email-sent": "A code is on its way to your new address. Enter it below.",
 	"email":      "Your address is changed.",
+	"name":       "Your name is changed.",
 	"session":    "The session is ended.",
 	"sessions":   "All other sessions are ended.",
 	"consent":    "The application can no longer act for you.",

@@ -15,6 +15,7 @@ const (
 	doCode
 	doPassword
 	doDelete
+	doName
 )
 
 func settingsForms() []form {
@@ -32,8 +33,10 @@ func settingsForms() []form {
 			ID: "delete", Heading: "Delete the account", Intro: "Your account, its sessions and all permissions of applications are deleted for good.", Submit: "Delete my account", Danger: true,
 			Fields: []*field{passwordField("delete-password", "password", "Your password")},
 		},
+		{ID: "name", Submit: "Change the name", Quiet: true, Fields: []*field{text("name", "New name", "name")}},
 	}
 	forms[doEmail].Fields[0].Label = "New e-mail address"
+	forms[doName].Fields[0].Max = 100
 	for i := range forms {
 		forms[i].Action, forms[i].Hidden = "/settings", map[string]string{"do": forms[i].ID}
 	}
@@ -99,6 +102,8 @@ func (p *pages) postSettings(w http.ResponseWriter, r *http.Request) error {
 			method: http.MethodPut, path: "/auth/v1/me/email",
 			body: api.EmailChange{Email: v.Get("email"), Password: v.Get("password")},
 		})
+	case "name":
+		return p.change(w, r, change{who, doName, "name"}, operation{method: http.MethodPatch, path: "/auth/v1/me", body: api.MeChange{Name: v.Get("name")}})
 	case "code":
 		return p.change(w, r, change{who, doCode, "email"}, operation{
 			method: http.MethodPost, path: "/auth/v1/me/email/confirmation",
