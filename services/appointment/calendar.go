@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"strings"
 	"time"
+	"unicode"
 
 	ics "github.com/arran4/golang-ical"
 	"github.com/google/uuid"
@@ -65,7 +66,7 @@ func (s *service) GetCalendar(ctx context.Context, req api.GetCalendarRequestObj
 	for _, a := range rows {
 		addEvent(cal, a, s.publicURL, a.DoctorID == feed.UserID)
 	}
-	file := cal.Serialize()
+	file := cal.Serialize(ics.WithNewLineWindows)
 	return api.GetCalendar200TextCalendarResponse{
 		Body: strings.NewReader(file), ContentLength: int64(len(file)),
 		Headers: api.GetCalendar200ResponseHeaders{CacheControl: new("private, no-store")},
@@ -81,7 +82,7 @@ func eventFile(j mailJob, a store.AppointmentDetail, publicURL string) string {
 	}
 	cal := newCalendar(method)
 	addEvent(cal, a, publicURL, false)
-	return cal.Serialize()
+	return cal.Serialize(ics.WithNewLineWindows)
 }
 
 func newCalendar(method ics.Method) *ics.Calendar {
@@ -99,20 +100,36 @@ func addEvent(cal *ics.Calendar, a store.AppointmentDetail, publicURL string, of
 	event.SetDtStampTime(a.UpdatedAt)
 	event.SetStartAt(a.StartsAt)
 	event.SetEndAt(a.EndsAt)
-	event.SetLocation(a.ClinicName + ", " + a.Address)
-	event.SetOrganizer(publicURL+"/appointment/v1/doctors/"+a.DoctorID.String(), ics.WithCN(a.DoctorName))
+	event.SetLocation(oneLine(a.ClinicName + ", " + a.Address))
+	organizer := publicURL + "/appointment/v1/doctors/" + a.DoctorID.String()
+	event.SetProperty(ics.ComponentPropertyOrganizer, organizer, ics.WithCN(parameter(a.DoctorName))) // SetOrganizer makes a mailto: of it
 	event.SetStatus(ics.ObjectStatusConfirmed)
 	if a.Status == store.AppointmentStatusCancelled {
 		event.SetStatus(ics.ObjectStatusCancelled)
 	}
 	if ofDoctor {
-		event.SetSummary("Appointment: " + a.TypeName)
+		event.SetSummary("Appointment: " + oneLine(a.TypeName))
 		event.SetURL(publicURL + "/appointment/v1/schedule/" + a.ID.String())
 		return
 	}
-	event.SetSummary("Appointment with " + a.DoctorName)
+	event.SetSummary("Appointment with " + oneLine(a.DoctorName))
 	event.SetURL(publicURL + "/appointment/v1/appointments/" + a.ID.String())
 }
+
+// oneLine makes blanks of control characters, which a text cannot hold.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+var notInParameters = strings.NewReplacer("'", "’", `"`, "", ",", "", ";", "", ":", "", `\`, "")
+
+// parameter leaves out what a parameter's value can only hold quoted: the library escapes it instead, and programs show the escapes.
+func parameter(s string) string { return notInParameters.Replace(oneLine(s)) }
 
 func uid(appointment uuid.UUID) string { return appointment.String() + "@healthe" }
 
