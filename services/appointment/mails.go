@@ -48,6 +48,15 @@ func (j mailJob) key() string {
 	return fmt.Sprintf("%s:%s:%d:%s", j.Template, j.AppointmentID, j.Sequence, j.To)
 }
 
+// overtaken tells whether what the mail would say is not so any more: who reads it after the mail about the later change, which
+// may be sent first, believes the wrong one.
+func (j mailJob) overtaken(a store.AppointmentDetail, now time.Time) bool {
+	if j.Template == "waitlist_offer" {
+		return a.Status != store.AppointmentStatusOffered || !now.Before(*j.ExpiresAt)
+	}
+	return a.Sequence > j.Sequence
+}
+
 func mailTo(user uuid.UUID, a store.Appointment, template string) mailJob {
 	return mailJob{
 		Template: template, To: user, AppointmentID: a.ID, Sequence: a.Sequence, StartsAt: a.StartsAt, EndsAt: a.EndsAt, ExpiresAt: a.ExpiresAt,
@@ -140,6 +149,9 @@ func (w *mailer) Work(ctx context.Context, job *river.Job[mailJob]) error {
 	if err != nil {
 		return err
 	}
+	if job.Args.overtaken(a, w.service.now()) {
+		return nil
+	}
 	return w.post.send(ctx, job.Args.key(), w.service.compose(job.Args, a))
 }
 
@@ -183,6 +195,9 @@ func (s *service) compose(j mailJob, a store.AppointmentDetail) mailing.NewMessa
 	if j.Event != "" {
 		data["event"] = j.Event
 		data["url"] = s.publicURL + "/appointment/v1/schedule/" + a.ID.String()
+	}
+	if j.Template == "appointment_cancelled" {
+		data["url"] = s.publicURL + "/appointment/v1/doctors" // to book another one
 	}
 	if j.EntryID != nil {
 		data["url"] = s.publicURL + "/appointment/v1/waitlist/" + j.EntryID.String()

@@ -39,8 +39,10 @@ func TestMails(t *testing.T) { // APP-18: patient and doctor are told, with name
 	b := newBench(t)
 	patient, doctor := b.addPatient(), b.addDoctor()
 	a := b.mustBook(patient, doctor, slotAt(3, 9, 0))
+	b.work()
 	_, err := b.RescheduleAppointmentWithResponse(t.Context(), a.ID, nil, api.Rescheduling{StartsAt: slotAt(4, 10, 0)}, b.patientOf(patient))
 	require.NoError(t, err)
+	b.work()
 	b.mustCancel(patient, a.ID)
 	b.work()
 
@@ -73,6 +75,38 @@ func TestMails(t *testing.T) { // APP-18: patient and doctor are told, with name
 		require.True(t, want.starts.Equal(at))
 	}
 	require.Equal(t, "Thursday, 4 March 2027, 09:00 (Europe/Berlin)", (*b.post.sent("appointment_changed")[0].Data)["previous"])
+}
+
+func TestMailsThatAreOvertaken(t *testing.T) {
+	t.Parallel()
+
+	t.Run("do not confirm what was moved or cancelled since", func(t *testing.T) {
+		t.Parallel()
+
+		b := newBench(t)
+		patient, doctor := b.addPatient(), b.addDoctor()
+		a := b.mustBook(patient, doctor, slotAt(3, 9, 0))
+		_, err := b.RescheduleAppointmentWithResponse(t.Context(), a.ID, nil, api.Rescheduling{StartsAt: slotAt(4, 10, 0)}, b.patientOf(patient))
+		require.NoError(t, err)
+		b.mustCancel(patient, a.ID)
+		b.work() // mailing was away all the time
+		require.Empty(t, b.post.sent("appointment_booked"))
+		require.Empty(t, b.post.sent("appointment_changed"))
+		require.Len(t, b.post.sent("appointment_cancelled"), 1)
+		require.Len(t, b.post.sent("doctor_notice"), 1)
+	})
+
+	t.Run("do not offer what was taken or is offered no more", func(t *testing.T) {
+		t.Parallel()
+
+		q := newQueue(t)
+		q.mustCancel(q.holder, q.booked.ID)
+		_, err := q.AcceptOfferWithResponse(t.Context(), q.firstEntry, nil, q.patientOf(q.first))
+		require.NoError(t, err)
+		q.work()
+		require.Empty(t, q.post.sent("waitlist_offer"))
+		require.Len(t, q.post.sent("appointment_booked"), 1, "of the offer; the first one was cancelled before")
+	})
 }
 
 func TestReminders(t *testing.T) {
@@ -162,7 +196,7 @@ func TestCalendarFeed(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, none.StatusCode())
 	subscribe := func(who uuid.UUID) string {
 		t.Helper()
-		resp, err := b.CreateCalendarFeedWithResponse(t.Context(), nil, b.patientOf(who))
+		resp, err := b.CreateCalendarFeedWithResponse(t.Context(), b.patientOf(who))
 		require.NoError(t, err)
 		require.Equal(t, http.StatusCreated, resp.StatusCode(), string(resp.Body))
 		_, token, ok := strings.Cut(resp.JSON201.URL, "token=")

@@ -11,7 +11,7 @@ import (
 type Rules struct {
 	LeadTime     time.Duration `env:"BOOKING_LEAD_TIME" envDefault:"1h"`    // a slot starts at least this far ahead
 	Horizon      time.Duration `env:"BOOKING_HORIZON" envDefault:"4320h"`   // and at most this far
-	CancelUntil  time.Duration `env:"CANCELLATION_WINDOW" envDefault:"24h"` // before it starts
+	CancelUntil  time.Duration `env:"CANCELLATION_WINDOW" envDefault:"12h"` // before it starts; after the reminder, which says that one can still cancel
 	HoldFor      time.Duration `env:"HOLD_FOR" envDefault:"5m"`
 	OfferFor     time.Duration `env:"OFFER_FOR" envDefault:"2h"` // how long someone on the waitlist may think
 	RemindBefore time.Duration `env:"REMIND_BEFORE" envDefault:"24h"`

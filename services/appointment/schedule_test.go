@@ -138,10 +138,12 @@ func TestScheduledAppointment(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, move(stranger, slotAt(1, 10, 0), nil).StatusCode())
 	moved := move(doctor, slotAt(1, 10, 0), nil)
 	require.Equal(t, slotAt(1, 10, 0), moved.JSON200.StartsAt)
+	b.work()
 	outside := move(doctor, slotAt(1, 19, 0), nil)
 	refused(t, errNotOffered, outside.StatusCode(), outside.Body)
 	moved = move(doctor, slotAt(1, 19, 0), &api.Override{Reason: "After hours"})
 	require.Equal(t, "After hours", *moved.JSON200.OverrideReason)
+	b.work()
 
 	cancel := func(who uuid.UUID) *api.CancelScheduledAppointmentResponse {
 		t.Helper()
