@@ -54,6 +54,8 @@ const (
 	AppointmentMarkedNoShow AuditAction = "appointment_marked_no_show"
 	AppointmentRead         AuditAction = "appointment_read"
 	AppointmentRescheduled  AuditAction = "appointment_rescheduled"
+	ProfileChanged          AuditAction = "profile_changed"
+	ProfileDeleted          AuditAction = "profile_deleted"
 	ProfileRead             AuditAction = "profile_read"
 )
 
@@ -71,6 +73,10 @@ func (e AuditAction) Valid() bool {
 	case AppointmentRead:
 		return true
 	case AppointmentRescheduled:
+		return true
+	case ProfileChanged:
+		return true
+	case ProfileDeleted:
 		return true
 	case ProfileRead:
 		return true
@@ -253,8 +259,11 @@ type AuditRecord struct {
 	// ActorName The doctor's name, where there is one.
 	ActorName     *string             `json:"actor_name,omitempty"`
 	AppointmentID *openapi_types.UUID `json:"appointment_id,omitempty"`
-	CreatedAt     time.Time           `json:"created_at"`
-	ID            openapi_types.UUID  `json:"id"`
+
+	// ClientID The application that acted for `actor_id`; absent if they did it themself.
+	ClientID  *string            `json:"client_id,omitempty"`
+	CreatedAt time.Time          `json:"created_at"`
+	ID        openapi_types.UUID `json:"id"`
 }
 
 // AuditRecordPage defines model for AuditRecordPage.
@@ -806,12 +815,6 @@ type ListAuditRecordsParams struct {
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
 	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
-}
-
-// CreateCalendarFeedParams defines parameters for CreateCalendarFeed.
-type CreateCalendarFeedParams struct {
-	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteDoctorParams defines parameters for DeleteDoctor.
@@ -1383,7 +1386,7 @@ type ClientInterface interface {
 
 	// ListAuditRecords List who saw or changed your data
 	//
-	// Every access that someone other than you made to your profile or appointments, newest first. Records are never changed.
+	// Every access to your profile or appointments by someone other than you, or by an application in your name, newest first. Records are never changed, and outlive your profile.
 	//
 	// Corresponds with GET /appointment/v1/me/audit-records (the `ListAuditRecords` operationId).
 	ListAuditRecords(ctx context.Context, params *ListAuditRecordsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1407,7 +1410,7 @@ type ClientInterface interface {
 	// A calendar program can subscribe to it. The address is shown this once; whoever has it sees when and where your appointments are, and as a doctor's never whose. A new one makes the one before useless.
 	//
 	// Corresponds with POST /appointment/v1/me/calendar-feed (the `CreateCalendarFeed` operationId).
-	CreateCalendarFeed(ctx context.Context, params *CreateCalendarFeedParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateCalendarFeed(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteDoctor Delete your profile as a doctor
 	//
@@ -1518,7 +1521,7 @@ type ClientInterface interface {
 
 	// DeletePatient Delete your patient profile
 	//
-	// Removes your name, phone, birth date, gender and insurance, leaves every waitlist, and cancels your coming appointments, whatever the cancellation window; their doctors are told. Past appointments stay in the doctors' records under your identifier alone.
+	// Removes your name, phone, birth date, gender and insurance, revokes your calendar feed, leaves every waitlist, and cancels your coming appointments, whatever the cancellation window; their doctors are told. Past appointments stay in the doctors' records under your identifier alone.
 	//
 	// Corresponds with DELETE /appointment/v1/me/patient (the `DeletePatient` operationId).
 	DeletePatient(ctx context.Context, params *DeletePatientParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2300,7 +2303,7 @@ func (c *Client) GetHold(ctx context.Context, holdID openapi_types.UUID, reqEdit
 
 // ListAuditRecords List who saw or changed your data
 //
-// Every access that someone other than you made to your profile or appointments, newest first. Records are never changed.
+// Every access to your profile or appointments by someone other than you, or by an application in your name, newest first. Records are never changed, and outlive your profile.
 //
 // Corresponds with GET /appointment/v1/me/audit-records (the `ListAuditRecords` operationId).
 func (c *Client) ListAuditRecords(ctx context.Context, params *ListAuditRecordsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2354,8 +2357,8 @@ func (c *Client) GetCalendarFeed(ctx context.Context, reqEditors ...RequestEdito
 // A calendar program can subscribe to it. The address is shown this once; whoever has it sees when and where your appointments are, and as a doctor's never whose. A new one makes the one before useless.
 //
 // Corresponds with POST /appointment/v1/me/calendar-feed (the `CreateCalendarFeed` operationId).
-func (c *Client) CreateCalendarFeed(ctx context.Context, params *CreateCalendarFeedParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateCalendarFeedRequest(c.Server, params)
+func (c *Client) CreateCalendarFeed(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateCalendarFeedRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -2605,7 +2608,7 @@ func (c *Client) SetWorkingHours(ctx context.Context, params *SetWorkingHoursPar
 
 // DeletePatient Delete your patient profile
 //
-// Removes your name, phone, birth date, gender and insurance, leaves every waitlist, and cancels your coming appointments, whatever the cancellation window; their doctors are told. Past appointments stay in the doctors' records under your identifier alone.
+// Removes your name, phone, birth date, gender and insurance, revokes your calendar feed, leaves every waitlist, and cancels your coming appointments, whatever the cancellation window; their doctors are told. Past appointments stay in the doctors' records under your identifier alone.
 //
 // Corresponds with DELETE /appointment/v1/me/patient (the `DeletePatient` operationId).
 func (c *Client) DeletePatient(ctx context.Context, params *DeletePatientParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4503,7 +4506,7 @@ func NewGetCalendarFeedRequest(server string) (*http.Request, error) {
 }
 
 // NewCreateCalendarFeedRequest constructs an http.Request for the CreateCalendarFeed method
-func NewCreateCalendarFeedRequest(server string, params *CreateCalendarFeedParams) (*http.Request, error) {
+func NewCreateCalendarFeedRequest(server string) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -4524,21 +4527,6 @@ func NewCreateCalendarFeedRequest(server string, params *CreateCalendarFeedParam
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
-	}
-
-	if params != nil {
-
-		if params.IdempotencyKey != nil {
-			var headerParam0 string
-
-			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
-			if err != nil {
-				return nil, err
-			}
-
-			req.Header.Set("Idempotency-Key", headerParam0)
-		}
-
 	}
 
 	return req, nil
@@ -6610,7 +6598,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListAuditRecordsWithResponse List who saw or changed your data
 	//
-	// Every access that someone other than you made to your profile or appointments, newest first. Records are never changed.
+	// Every access to your profile or appointments by someone other than you, or by an application in your name, newest first. Records are never changed, and outlive your profile.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6642,7 +6630,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /appointment/v1/me/calendar-feed (the `CreateCalendarFeed` operationId).
-	CreateCalendarFeedWithResponse(ctx context.Context, params *CreateCalendarFeedParams, reqEditors ...RequestEditorFn) (*CreateCalendarFeedResponse, error)
+	CreateCalendarFeedWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CreateCalendarFeedResponse, error)
 
 	// DeleteDoctorWithResponse Delete your profile as a doctor
 	//
@@ -6763,7 +6751,7 @@ type ClientWithResponsesInterface interface {
 
 	// DeletePatientWithResponse Delete your patient profile
 	//
-	// Removes your name, phone, birth date, gender and insurance, leaves every waitlist, and cancels your coming appointments, whatever the cancellation window; their doctors are told. Past appointments stay in the doctors' records under your identifier alone.
+	// Removes your name, phone, birth date, gender and insurance, revokes your calendar feed, leaves every waitlist, and cancels your coming appointments, whatever the cancellation window; their doctors are told. Past appointments stay in the doctors' records under your identifier alone.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8812,6 +8800,8 @@ func (r ListAuditRecordsResponse) ContentType() string {
 type DeleteCalendarFeedResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -8820,6 +8810,11 @@ type DeleteCalendarFeedResponse struct {
 	ApplicationProblemJSON404 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *externalRef2.Problem
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeleteCalendarFeedResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -8876,6 +8871,8 @@ type GetCalendarFeedResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *CalendarFeed
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -8889,6 +8886,11 @@ type GetCalendarFeedResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetCalendarFeedResponse) GetJSON200() *CalendarFeed {
 	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetCalendarFeedResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -8945,14 +8947,12 @@ type CreateCalendarFeedResponse struct {
 	HTTPResponse *http.Response
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *NewCalendarFeed
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *externalRef2.Problem
-	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
-	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *externalRef2.Problem
 }
@@ -8960,6 +8960,11 @@ type CreateCalendarFeedResponse struct {
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
 func (r CreateCalendarFeedResponse) GetJSON201() *NewCalendarFeed {
 	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreateCalendarFeedResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -8970,16 +8975,6 @@ func (r CreateCalendarFeedResponse) GetApplicationProblemJSON401() *externalRef2
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
 func (r CreateCalendarFeedResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
 	return r.ApplicationProblemJSON403
-}
-
-// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CreateCalendarFeedResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
-	return r.ApplicationProblemJSON409
-}
-
-// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CreateCalendarFeedResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
-	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -9019,6 +9014,8 @@ func (r CreateCalendarFeedResponse) ContentType() string {
 type DeleteDoctorResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -9029,6 +9026,11 @@ type DeleteDoctorResponse struct {
 	ApplicationProblemJSON412 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *externalRef2.Problem
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeleteDoctorResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -9095,6 +9097,8 @@ type GetOwnDoctorResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneDoctor
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -9110,6 +9114,11 @@ type GetOwnDoctorResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetOwnDoctorResponse) GetJSON200() *OneDoctor {
 	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetOwnDoctorResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -9587,6 +9596,8 @@ type GetWorkingHoursResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneWorkingHours
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -9602,6 +9613,11 @@ type GetWorkingHoursResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetWorkingHoursResponse) GetJSON200() *OneWorkingHours {
 	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetWorkingHoursResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -9746,6 +9762,8 @@ func (r SetWorkingHoursResponse) ContentType() string {
 type DeletePatientResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -9756,6 +9774,11 @@ type DeletePatientResponse struct {
 	ApplicationProblemJSON412 *externalRef2.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *externalRef2.Problem
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeletePatientResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -9822,6 +9845,8 @@ type GetOwnPatientResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OnePatient
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef2.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *externalRef2.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
@@ -9837,6 +9862,11 @@ type GetOwnPatientResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetOwnPatientResponse) GetJSON200() *OnePatient {
 	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetOwnPatientResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
@@ -12233,7 +12263,7 @@ func (c *ClientWithResponses) GetHoldWithResponse(ctx context.Context, holdID op
 
 // ListAuditRecordsWithResponse List who saw or changed your data
 //
-// Every access that someone other than you made to your profile or appointments, newest first. Records are never changed.
+// Every access to your profile or appointments by someone other than you, or by an application in your name, newest first. Records are never changed, and outlive your profile.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12283,8 +12313,8 @@ func (c *ClientWithResponses) GetCalendarFeedWithResponse(ctx context.Context, r
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /appointment/v1/me/calendar-feed (the `CreateCalendarFeed` operationId).
-func (c *ClientWithResponses) CreateCalendarFeedWithResponse(ctx context.Context, params *CreateCalendarFeedParams, reqEditors ...RequestEditorFn) (*CreateCalendarFeedResponse, error) {
-	rsp, err := c.CreateCalendarFeed(ctx, params, reqEditors...)
+func (c *ClientWithResponses) CreateCalendarFeedWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CreateCalendarFeedResponse, error) {
+	rsp, err := c.CreateCalendarFeed(ctx, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12488,7 +12518,7 @@ func (c *ClientWithResponses) SetWorkingHoursWithResponse(ctx context.Context, p
 
 // DeletePatientWithResponse Delete your patient profile
 //
-// Removes your name, phone, birth date, gender and insurance, leaves every waitlist, and cancels your coming appointments, whatever the cancellation window; their doctors are told. Past appointments stay in the doctors' records under your identifier alone.
+// Removes your name, phone, birth date, gender and insurance, revokes your calendar feed, leaves every waitlist, and cancels your coming appointments, whatever the cancellation window; their doctors are told. Past appointments stay in the doctors' records under your identifier alone.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -14547,6 +14577,13 @@ func ParseDeleteCalendarFeedResponse(rsp *http.Response) (*DeleteCalendarFeedRes
 	case rsp.StatusCode == 204:
 		break // No content-type
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef2.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14600,6 +14637,13 @@ func ParseGetCalendarFeedResponse(rsp *http.Response) (*GetCalendarFeedResponse,
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef2.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest externalRef2.Problem
@@ -14655,6 +14699,13 @@ func ParseCreateCalendarFeedResponse(rsp *http.Response) (*CreateCalendarFeedRes
 		}
 		response.JSON201 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef2.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14668,20 +14719,6 @@ func ParseCreateCalendarFeedResponse(rsp *http.Response) (*CreateCalendarFeedRes
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON409 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef2.Problem
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest externalRef2.Problem
@@ -14711,6 +14748,13 @@ func ParseDeleteDoctorResponse(rsp *http.Response) (*DeleteDoctorResponse, error
 	switch {
 	case rsp.StatusCode == 204:
 		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef2.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest externalRef2.Problem
@@ -14772,6 +14816,13 @@ func ParseGetOwnDoctorResponse(rsp *http.Response) (*GetOwnDoctorResponse, error
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef2.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest externalRef2.Problem
@@ -15208,6 +15259,13 @@ func ParseGetWorkingHoursResponse(rsp *http.Response) (*GetWorkingHoursResponse,
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef2.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -15352,6 +15410,13 @@ func ParseDeletePatientResponse(rsp *http.Response) (*DeletePatientResponse, err
 	case rsp.StatusCode == 204:
 		break // No content-type
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef2.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest externalRef2.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -15412,6 +15477,13 @@ func ParseGetOwnPatientResponse(rsp *http.Response) (*GetOwnPatientResponse, err
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef2.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest externalRef2.Problem
@@ -17269,7 +17341,7 @@ type ServerInterface interface {
 	GetCalendarFeed(w http.ResponseWriter, r *http.Request)
 	// CreateCalendarFeed Make a secret address for your calendar
 	// (POST /appointment/v1/me/calendar-feed)
-	CreateCalendarFeed(w http.ResponseWriter, r *http.Request, params CreateCalendarFeedParams)
+	CreateCalendarFeed(w http.ResponseWriter, r *http.Request)
 	// DeleteDoctor Delete your profile as a doctor
 	// (DELETE /appointment/v1/me/doctor)
 	DeleteDoctor(w http.ResponseWriter, r *http.Request, params DeleteDoctorParams)
@@ -18430,35 +18502,8 @@ func (siw *ServerInterfaceWrapper) GetCalendarFeed(w http.ResponseWriter, r *htt
 // CreateCalendarFeed operation middleware
 func (siw *ServerInterfaceWrapper) CreateCalendarFeed(w http.ResponseWriter, r *http.Request) {
 
-	var err error
-	_ = err
-
-	// Parameter object where we will unmarshal all parameters from the context
-	var params CreateCalendarFeedParams
-
-	headers := r.Header
-
-	// ------------- Optional header parameter "Idempotency-Key" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef2.IdempotencyKey
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
-			return
-		}
-
-		params.IdempotencyKey = &IdempotencyKey
-
-	}
-
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.CreateCalendarFeed(w, r, params)
+		siw.Handler.CreateCalendarFeed(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -22460,9 +22505,23 @@ func (response DeleteCalendarFeed204Response) VisitDeleteCalendarFeedResponse(w 
 	return nil
 }
 
-type DeleteCalendarFeed401ApplicationProblemPlusJSONResponse struct {
+type DeleteCalendarFeed400ApplicationProblemPlusJSONResponse struct {
 	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
+
+func (response DeleteCalendarFeed400ApplicationProblemPlusJSONResponse) VisitDeleteCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteCalendarFeed401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteCalendarFeed401ApplicationProblemPlusJSONResponse) VisitDeleteCalendarFeedResponse(w http.ResponseWriter) error {
 
@@ -22542,9 +22601,23 @@ func (response GetCalendarFeed200JSONResponse) VisitGetCalendarFeedResponse(w ht
 	return err
 }
 
-type GetCalendarFeed401ApplicationProblemPlusJSONResponse struct {
+type GetCalendarFeed400ApplicationProblemPlusJSONResponse struct {
 	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
+
+func (response GetCalendarFeed400ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarFeed401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetCalendarFeed401ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
 
@@ -22604,7 +22677,6 @@ func (response GetCalendarFeeddefaultApplicationProblemPlusJSONResponse) VisitGe
 }
 
 type CreateCalendarFeedRequestObject struct {
-	Params CreateCalendarFeedParams
 }
 
 type CreateCalendarFeedResponseObject interface {
@@ -22625,9 +22697,23 @@ func (response CreateCalendarFeed201JSONResponse) VisitCreateCalendarFeedRespons
 	return err
 }
 
-type CreateCalendarFeed401ApplicationProblemPlusJSONResponse struct {
+type CreateCalendarFeed400ApplicationProblemPlusJSONResponse struct {
 	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
+
+func (response CreateCalendarFeed400ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarFeed401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response CreateCalendarFeed401ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
 
@@ -22651,34 +22737,6 @@ func (response CreateCalendarFeed403ApplicationProblemPlusJSONResponse) VisitCre
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateCalendarFeed409ApplicationProblemPlusJSONResponse externalRef2.Problem
-
-func (response CreateCalendarFeed409ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateCalendarFeed422ApplicationProblemPlusJSONResponse externalRef2.Problem
-
-func (response CreateCalendarFeed422ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -22716,9 +22774,23 @@ func (response DeleteDoctor204Response) VisitDeleteDoctorResponse(w http.Respons
 	return nil
 }
 
-type DeleteDoctor401ApplicationProblemPlusJSONResponse struct {
+type DeleteDoctor400ApplicationProblemPlusJSONResponse struct {
 	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
+
+func (response DeleteDoctor400ApplicationProblemPlusJSONResponse) VisitDeleteDoctorResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDoctor401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeleteDoctor401ApplicationProblemPlusJSONResponse) VisitDeleteDoctorResponse(w http.ResponseWriter) error {
 
@@ -22815,9 +22887,23 @@ func (response GetOwnDoctor200JSONResponse) VisitGetOwnDoctorResponse(w http.Res
 	return err
 }
 
-type GetOwnDoctor401ApplicationProblemPlusJSONResponse struct {
+type GetOwnDoctor400ApplicationProblemPlusJSONResponse struct {
 	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
+
+func (response GetOwnDoctor400ApplicationProblemPlusJSONResponse) VisitGetOwnDoctorResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOwnDoctor401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetOwnDoctor401ApplicationProblemPlusJSONResponse) VisitGetOwnDoctorResponse(w http.ResponseWriter) error {
 
@@ -23443,9 +23529,23 @@ func (response GetWorkingHours200JSONResponse) VisitGetWorkingHoursResponse(w ht
 	return err
 }
 
-type GetWorkingHours401ApplicationProblemPlusJSONResponse struct {
+type GetWorkingHours400ApplicationProblemPlusJSONResponse struct {
 	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
+
+func (response GetWorkingHours400ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWorkingHours401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetWorkingHours401ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
 
@@ -23635,9 +23735,23 @@ func (response DeletePatient204Response) VisitDeletePatientResponse(w http.Respo
 	return nil
 }
 
-type DeletePatient401ApplicationProblemPlusJSONResponse struct {
+type DeletePatient400ApplicationProblemPlusJSONResponse struct {
 	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
+
+func (response DeletePatient400ApplicationProblemPlusJSONResponse) VisitDeletePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePatient401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response DeletePatient401ApplicationProblemPlusJSONResponse) VisitDeletePatientResponse(w http.ResponseWriter) error {
 
@@ -23734,9 +23848,23 @@ func (response GetOwnPatient200JSONResponse) VisitGetOwnPatientResponse(w http.R
 	return err
 }
 
-type GetOwnPatient401ApplicationProblemPlusJSONResponse struct {
+type GetOwnPatient400ApplicationProblemPlusJSONResponse struct {
 	externalRef2.ProblemApplicationProblemPlusJSONResponse
 }
+
+func (response GetOwnPatient400ApplicationProblemPlusJSONResponse) VisitGetOwnPatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOwnPatient401ApplicationProblemPlusJSONResponse externalRef2.Problem
 
 func (response GetOwnPatient401ApplicationProblemPlusJSONResponse) VisitGetOwnPatientResponse(w http.ResponseWriter) error {
 
@@ -27172,10 +27300,8 @@ func (sh *strictHandler) GetCalendarFeed(w http.ResponseWriter, r *http.Request)
 }
 
 // CreateCalendarFeed operation middleware
-func (sh *strictHandler) CreateCalendarFeed(w http.ResponseWriter, r *http.Request, params CreateCalendarFeedParams) {
+func (sh *strictHandler) CreateCalendarFeed(w http.ResponseWriter, r *http.Request) {
 	var request CreateCalendarFeedRequestObject
-
-	request.Params = params
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
 		return sh.ssi.CreateCalendarFeed(ctx, request.(CreateCalendarFeedRequestObject))

@@ -41,6 +41,9 @@ func (s *service) BookAppointment(ctx context.Context, req api.BookAppointmentRe
 		if err != nil {
 			return err
 		}
+		if err := audit(ctx, q, api.AppointmentBooked, booked); err != nil {
+			return err
+		}
 		return s.enqueue(ctx, tx, s.afterBooking(booked, store.PartyPatient))
 	})
 	if err != nil {
@@ -95,6 +98,9 @@ func (s *service) ListAppointments(ctx context.Context, req api.ListAppointments
 		return nil, err
 	}
 	rows, next := page.Cut(rows, limit, func(r store.AppointmentDetail) timeKey { return timeKey{r.StartsAt, r.ID} })
+	if err := audit(ctx, s.store, api.AppointmentRead, rows...); err != nil {
+		return nil, err
+	}
 	return api.ListAppointments200JSONResponse{
 		Body:    api.AppointmentPage{Items: each(rows, forPatient), NextCursor: next},
 		Headers: api.ListAppointments200ResponseHeaders{Link: page.Link(ctx, next)},
@@ -105,6 +111,9 @@ func (s *service) GetAppointment(ctx context.Context, req api.GetAppointmentRequ
 	a, err := s.store.GetAppointment(ctx, req.AppointmentID)
 	if err != nil || a.PatientID != identity.Caller(ctx).UserID() || !visible(a) {
 		return nil, notMine(err)
+	}
+	if err := audit(ctx, s.store, api.AppointmentRead, a); err != nil {
+		return nil, err
 	}
 	return api.GetAppointment200JSONResponse{OneAppointmentJSONResponse: oneAppointment(a, store.PartyPatient)}, nil
 }
@@ -148,7 +157,7 @@ func (s *service) cancel(ctx context.Context, id uuid.UUID, reason *string, c ch
 		cancelled = a
 		cancelled.Status, cancelled.CancelledBy, cancelled.CancellationReason = row.Status, row.CancelledBy, row.CancellationReason
 		cancelled.Sequence, cancelled.Version, cancelled.UpdatedAt = row.Sequence, row.Version, row.UpdatedAt
-		if err := s.auditIfDoctor(ctx, q, c.by, api.AppointmentCancelled, cancelled); err != nil {
+		if err := audit(ctx, q, api.AppointmentCancelled, cancelled); err != nil {
 			return err
 		}
 		if err := s.enqueue(ctx, tx, afterCancelling(row, c.by)); err != nil {
@@ -167,7 +176,7 @@ func (s *service) reschedule(ctx context.Context, id uuid.UUID, ifMatch *string,
 			return err
 		}
 		moved = after
-		if err := s.auditIfDoctor(ctx, q, c.by, api.AppointmentRescheduled, after); err != nil {
+		if err := audit(ctx, q, api.AppointmentRescheduled, after); err != nil {
 			return err
 		}
 		if err := s.enqueue(ctx, tx, s.afterMoving(before, after, c.by)); err != nil {
@@ -176,13 +185,6 @@ func (s *service) reschedule(ctx context.Context, id uuid.UUID, ifMatch *string,
 		return s.passOn(ctx, tx, freed{before.DoctorID, before.AppointmentTypeID, before.PatientID, before.StartsAt, before.EndsAt})
 	})
 	return moved, err
-}
-
-func (s *service) auditIfDoctor(ctx context.Context, q *store.Queries, by store.Party, action api.AuditAction, a store.AppointmentDetail) error {
-	if by != store.PartyDoctor {
-		return nil
-	}
-	return audit(ctx, q, action, a)
 }
 
 func reasonOf(body *api.Cancellation) *string {

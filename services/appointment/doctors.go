@@ -3,6 +3,7 @@ package appointment
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -19,10 +20,14 @@ import (
 var (
 	errNoClinic     = problem.Invalid(problem.Field{Pointer: "/clinic_id", Detail: "There is no such clinic."})
 	errNoSpeciality = problem.Invalid(problem.Field{Pointer: "/speciality_id", Detail: "There is no such speciality."})
+	errStartingDate = problem.Invalid(problem.Field{Pointer: "/starting_date", Detail: "The first day is more than 80 years ago or more than 2 years ahead."})
 )
 
 func (s *service) CreateDoctor(ctx context.Context, req api.CreateDoctorRequestObject) (api.CreateDoctorResponseObject, error) {
 	d, me := req.Body, identity.Caller(ctx).UserID()
+	if err := checkStartingDate(d.StartingDate.Time, s.now()); err != nil {
+		return nil, err
+	}
 	_, err := s.store.CreateDoctor(ctx, store.CreateDoctorParams{
 		ID: me, Name: d.Name, SpecialityID: d.SpecialityID, ClinicID: d.ClinicID, Biography: d.Biography, Phone: d.Phone,
 		StartingDate: dateToDB(d.StartingDate),
@@ -57,6 +62,9 @@ func (s *service) UpdateDoctor(ctx context.Context, req api.UpdateDoctorRequestO
 		return nil, err
 	}
 	d, me := req.Body, identity.Caller(ctx).UserID()
+	if err := checkStartingDate(d.StartingDate.Time, s.now()); err != nil {
+		return nil, err
+	}
 	_, err = s.store.UpdateDoctor(ctx, store.UpdateDoctorParams{
 		ID: me, Name: d.Name, SpecialityID: d.SpecialityID, ClinicID: d.ClinicID, Biography: d.Biography, Phone: d.Phone,
 		StartingDate: dateToDB(d.StartingDate), IfVersion: version,
@@ -132,6 +140,13 @@ func (s *service) oneDoctor(ctx context.Context, id uuid.UUID) (api.OneDoctorJSO
 		Body:    doctorToAPI(row.Doctor, row.Clinic, row.SpecialityName),
 		Headers: api.OneDoctorResponseHeaders{ETag: new(etag.Of(row.Doctor.Version))},
 	}, nil
+}
+
+func checkStartingDate(first, now time.Time) error {
+	if first.Before(now.AddDate(-80, 0, 0)) || first.After(now.AddDate(2, 0, 0)) {
+		return errStartingDate
+	}
+	return nil
 }
 
 // explainReference says which thing a profile names that does not exist.

@@ -24,12 +24,20 @@ func (s *service) CreatePatient(ctx context.Context, req api.CreatePatientReques
 		return nil, err
 	}
 	provider, number := insuranceToDB(p.Insurance)
-	row, err := s.store.CreatePatient(ctx, store.CreatePatientParams{
-		ID: identity.Caller(ctx).UserID(), Name: p.Name, Phone: p.Phone, BirthDate: dateToDB(p.BirthDate), Gender: store.Gender(p.Gender),
-		InsuranceProvider: provider, InsuranceNumber: number,
+	var row store.Patient
+	err := s.atOnce(ctx, func(_ pgx.Tx, q *store.Queries) error {
+		var err error
+		row, err = q.CreatePatient(ctx, store.CreatePatientParams{
+			ID: identity.Caller(ctx).UserID(), Name: p.Name, Phone: p.Phone, BirthDate: dateToDB(p.BirthDate), Gender: store.Gender(p.Gender),
+			InsuranceProvider: provider, InsuranceNumber: number,
+		})
+		if err != nil {
+			return err
+		}
+		return auditProfile(ctx, q, api.ProfileChanged, row.ID)
 	})
 	if err != nil {
-		return nil, explain(err)
+		return nil, err
 	}
 	return api.CreatePatient201JSONResponse{CreatedPatientJSONResponse: api.CreatedPatientJSONResponse{
 		Body:    patientToAPI(row),
@@ -41,6 +49,9 @@ func (s *service) GetOwnPatient(ctx context.Context, _ api.GetOwnPatientRequestO
 	row, err := s.store.GetPatient(ctx, identity.Caller(ctx).UserID())
 	if err != nil {
 		return nil, found(err, "Patient profile")
+	}
+	if err := auditProfile(ctx, s.store, api.ProfileRead, row.ID); err != nil {
+		return nil, err
 	}
 	return api.GetOwnPatient200JSONResponse{OnePatientJSONResponse: onePatient(row)}, nil
 }
@@ -55,13 +66,21 @@ func (s *service) UpdatePatient(ctx context.Context, req api.UpdatePatientReques
 		return nil, err
 	}
 	provider, number := insuranceToDB(p.Insurance)
-	row, err := s.store.UpdatePatient(ctx, store.UpdatePatientParams{
-		ID: me, Name: p.Name, Phone: p.Phone, BirthDate: dateToDB(p.BirthDate), Gender: store.Gender(p.Gender),
-		InsuranceProvider: provider, InsuranceNumber: number, IfVersion: version,
+	var row store.Patient
+	err = s.atOnce(ctx, func(_ pgx.Tx, q *store.Queries) error {
+		var err error
+		row, err = q.UpdatePatient(ctx, store.UpdatePatientParams{
+			ID: me, Name: p.Name, Phone: p.Phone, BirthDate: dateToDB(p.BirthDate), Gender: store.Gender(p.Gender),
+			InsuranceProvider: provider, InsuranceNumber: number, IfVersion: version,
+		})
+		if err != nil {
+			_, exists := q.GetPatient(ctx, me)
+			return missing(err, exists, "Patient profile")
+		}
+		return auditProfile(ctx, q, api.ProfileChanged, me)
 	})
 	if err != nil {
-		_, exists := s.store.GetPatient(ctx, me)
-		return nil, missing(err, exists, "Patient profile")
+		return nil, err
 	}
 	return api.UpdatePatient200JSONResponse{OnePatientJSONResponse: onePatient(row)}, nil
 }
@@ -79,6 +98,9 @@ func (s *service) DeletePatient(ctx context.Context, req api.DeletePatientReques
 			_, exists := q.GetPatient(ctx, me)
 			return missing(err, exists, "Patient profile")
 		}
+		if _, err := q.DeleteCalendarFeed(ctx, me); err != nil {
+			return err
+		}
 		freed, err := q.DeleteUnbooked(ctx, store.DeleteUnbookedParams{PatientID: &me})
 		if err != nil {
 			return err
@@ -88,8 +110,16 @@ func (s *service) DeletePatient(ctx context.Context, req api.DeletePatientReques
 			return err
 		}
 		var todo []river.InsertManyParams
+		var details []store.AppointmentDetail
 		for _, a := range cancelled {
 			todo = append(todo, river.InsertManyParams{Args: noticeTo(a.DoctorID, a, eventCancelled)})
+			details = append(details, store.AppointmentDetail{ID: a.ID, PatientID: a.PatientID})
+		}
+		if err := audit(ctx, q, api.AppointmentCancelled, details...); err != nil {
+			return err
+		}
+		if err := auditProfile(ctx, q, api.ProfileDeleted, me); err != nil {
+			return err
 		}
 		for _, a := range append(freed, cancelled...) {
 			todo = append(todo, river.InsertManyParams{Args: offerSlotJob{DoctorID: a.DoctorID, TypeID: a.AppointmentTypeID, StartsAt: a.StartsAt, EndsAt: a.EndsAt}})
@@ -108,8 +138,7 @@ func (s *service) GetPatient(ctx context.Context, req api.GetPatientRequestObjec
 	if err != nil {
 		return nil, found(err, "Patient")
 	}
-	err = s.store.CreateAuditRecord(ctx, store.CreateAuditRecordParams{PatientID: row.ID, ActorID: doctor, Action: string(api.ProfileRead)})
-	if err != nil {
+	if err := auditProfile(ctx, s.store, api.ProfileRead, row.ID); err != nil {
 		return nil, err
 	}
 	return api.GetPatient200JSONResponse{OnePatientJSONResponse: onePatient(row)}, nil
@@ -134,21 +163,37 @@ func (s *service) ListAuditRecords(ctx context.Context, req api.ListAuditRecords
 	}, nil
 }
 
-// audit records that the caller, who is not the patient, did something with appointments.
+// audit records that the caller did something with appointments. What patients do themselves leaves no record; what an
+// application does in their name does.
 func audit(ctx context.Context, q *store.Queries, action api.AuditAction, appointments ...store.AppointmentDetail) error {
-	p := store.CreateAuditRecordsParams{ActorID: identity.Caller(ctx).UserID(), Action: string(action)}
+	caller := identity.Caller(ctx)
+	p := store.CreateAuditRecordsParams{ActorID: caller.UserID(), ClientID: optional(caller.ClientID), Action: string(action)}
 	for _, a := range appointments {
+		if a.PatientID == p.ActorID && p.ClientID == nil {
+			continue
+		}
 		p.PatientIds = append(p.PatientIds, a.PatientID)
 		p.AppointmentIds = append(p.AppointmentIds, a.ID)
 	}
-	if len(appointments) == 0 {
+	if len(p.PatientIds) == 0 {
 		return nil
 	}
 	return q.CreateAuditRecords(ctx, p)
 }
 
+// auditProfile does the same for a profile.
+func auditProfile(ctx context.Context, q *store.Queries, action api.AuditAction, patient uuid.UUID) error {
+	caller := identity.Caller(ctx)
+	if caller.UserID() == patient && caller.ClientID == "" {
+		return nil
+	}
+	return q.CreateAuditRecord(ctx, store.CreateAuditRecordParams{
+		PatientID: patient, ActorID: caller.UserID(), ClientID: optional(caller.ClientID), Action: string(action),
+	})
+}
+
 func checkBirthDate(born, now time.Time) error {
-	if born.After(now) || born.Before(now.AddDate(-130, 0, 0)) {
+	if born.After(now.Add(furthestAhead)) || born.Before(now.AddDate(-130, 0, 0)) {
 		return errBirthDate
 	}
 	return nil
@@ -176,7 +221,7 @@ func patientToAPI(p store.Patient) api.Patient {
 func auditRecordToAPI(r store.ListAuditRecordsRow) api.AuditRecord {
 	a := r.AuditRecord
 	return api.AuditRecord{
-		ID: a.ID, ActorID: a.ActorID, ActorName: optional(r.ActorName), Action: api.AuditAction(a.Action),
+		ID: a.ID, ActorID: a.ActorID, ActorName: optional(r.ActorName), ClientID: a.ClientID, Action: api.AuditAction(a.Action),
 		AppointmentID: a.AppointmentID, CreatedAt: utc(a.CreatedAt),
 	}
 }

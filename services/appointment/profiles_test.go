@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	openapi "github.com/oapi-codegen/runtime/types"
 	"github.com/stretchr/testify/require"
 
 	api "github.com/healthe/healthe/openapi/appointment"
@@ -100,6 +101,8 @@ func TestPatientProfile(t *testing.T) {
 		patient, doctor, next := b.addPatient(), b.addDoctor(), b.addPatient()
 		a := b.mustBook(patient, doctor, slotAt(2, 9, 0))
 		waiting := b.mustWait(next, doctor)
+		_, err := b.CreateCalendarFeedWithResponse(t.Context(), b.patientOf(patient))
+		require.NoError(t, err)
 		stale, err := b.DeletePatientWithResponse(t.Context(), &api.DeletePatientParams{IfMatch: new(`"v9"`)}, b.patientOf(patient))
 		require.NoError(t, err)
 		require.Equal(t, http.StatusPreconditionFailed, stale.StatusCode())
@@ -109,8 +112,9 @@ func TestPatientProfile(t *testing.T) {
 		read, err := b.GetOwnPatientWithResponse(t.Context(), b.patientOf(patient))
 		require.NoError(t, err)
 		require.Equal(t, http.StatusNotFound, read.StatusCode())
+		require.Zero(t, b.count("SELECT count(*) FROM calendar_feeds"))
 		b.work()
-		require.Len(t, b.post.sent("doctor_notice"), 2)
+		require.Len(t, b.post.sent("doctor_notice"), 1)
 		require.Equal(t, api.Offered, b.entry(next, waiting).Status, "the slot is offered to who waits")
 		old, err := b.GetScheduledAppointmentWithResponse(t.Context(), a.ID, b.doctorOf(doctor))
 		require.NoError(t, err)
@@ -190,6 +194,20 @@ func TestDoctorProfile(t *testing.T) {
 			update, err := b.UpdateDoctorWithResponse(t.Context(), nil, d, b.doctorOf(doctor))
 			require.NoError(t, err)
 			require.Equal(t, pointer, problemOf(t, update.Body).Errors[0].Pointer)
+		}
+	})
+
+	t.Run("refuses a first day that cannot be", func(t *testing.T) {
+		t.Parallel()
+
+		b := newBench(t)
+		for _, day := range []openapi.Date{date(1, 1, 1), date(1900, 1, 1), date(2030, 1, 1), date(9999, 12, 31)} {
+			d := b.noor()
+			d.StartingDate = day
+			resp, err := b.CreateDoctorWithResponse(t.Context(), nil, d, b.doctorOf(uuid.New()))
+			require.NoError(t, err)
+			require.Equal(t, http.StatusBadRequest, resp.StatusCode(), string(resp.Body))
+			require.Equal(t, "/starting_date", problemOf(t, resp.Body).Errors[0].Pointer)
 		}
 	})
 
@@ -368,10 +386,11 @@ func TestTimeOff(t *testing.T) {
 	require.Equal(t, http.StatusNoContent, gone.StatusCode())
 	b.mustBook(patient, doctor, slotAt(2, 9, 0))
 
-	for want, days := range map[error][2]int{errTimeOffOrder: {3, 2}, errTimeOffPast: {-3, -2}} {
+	for want, days := range map[error][2]int{errTimeOffOrder: {3, 2}, errTimeOffPast: {-3, -2}, errTimeOffLong: {3, 3000}} {
 		resp, err := b.CreateTimeOffWithResponse(t.Context(), nil, api.NewTimeOff{StartsAt: slotAt(days[0], 0, 0), EndsAt: slotAt(days[1], 0, 0)}, b.doctorOf(doctor))
 		require.NoError(t, err)
 		refused(t, want, resp.StatusCode(), resp.Body)
+		require.Equal(t, problemFields(t, want), problemOf(t, resp.Body).Errors[0].Detail)
 	}
 	nobody, err := b.CreateTimeOffWithResponse(t.Context(), nil, api.NewTimeOff{StartsAt: slotAt(2, 0, 0), EndsAt: slotAt(3, 0, 0)}, b.doctorOf(uuid.New()))
 	require.NoError(t, err)

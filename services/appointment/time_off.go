@@ -16,6 +16,7 @@ import (
 
 var (
 	errTimeOffOrder = problem.Invalid(problem.Field{Pointer: "/ends_at", Detail: "It must end after it starts."})
+	errTimeOffLong  = problem.Invalid(problem.Field{Pointer: "/ends_at", Detail: "It lasts more than 5 years, or starts more than 5 years ahead."})
 	errTimeOffPast  = problem.Invalid(problem.Field{Pointer: "/ends_at", Detail: "It is over already."})
 )
 
@@ -48,6 +49,8 @@ func (s *service) CreateTimeOff(ctx context.Context, req api.CreateTimeOffReques
 		return nil, errTimeOffOrder
 	case t.EndsAt.Before(s.now()):
 		return nil, errTimeOffPast
+	case t.StartsAt.After(s.now().AddDate(5, 0, 0)), t.EndsAt.After(t.StartsAt.AddDate(5, 0, 0)):
+		return nil, errTimeOffLong
 	}
 	var row store.TimeOff
 	err := s.atOnce(ctx, func(_ pgx.Tx, q *store.Queries) error {

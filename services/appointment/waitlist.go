@@ -168,6 +168,9 @@ func (s *service) AcceptOffer(ctx context.Context, req api.AcceptOfferRequestObj
 		if booked, err = q.GetAppointment(ctx, offer.AppointmentID); err != nil {
 			return err
 		}
+		if err := audit(ctx, q, api.AppointmentBooked, booked); err != nil {
+			return err
+		}
 		return s.enqueue(ctx, tx, s.afterBooking(booked, store.PartyPatient))
 	})
 	if err != nil {

@@ -28,12 +28,12 @@ DELETE FROM patients
 WHERE id = @id AND (sqlc.narg('if_version')::integer IS NULL OR version = sqlc.narg('if_version'));
 
 -- name: CreateAuditRecords :exec
-INSERT INTO audit_records (patient_id, actor_id, action, appointment_id)
-SELECT unnest(@patient_ids::uuid[]), @actor_id, @action, unnest(@appointment_ids::uuid[]);
+INSERT INTO audit_records (patient_id, actor_id, client_id, action, appointment_id)
+SELECT unnest(@patient_ids::uuid[]), @actor_id, sqlc.narg('client_id'), @action, unnest(@appointment_ids::uuid[]);
 
 -- name: CreateAuditRecord :exec
-INSERT INTO audit_records (patient_id, actor_id, action)
-VALUES (@patient_id, @actor_id, @action);
+INSERT INTO audit_records (patient_id, actor_id, client_id, action)
+VALUES (@patient_id, @actor_id, sqlc.narg('client_id'), @action);
 
 -- name: ListAuditRecords :many
 SELECT sqlc.embed(audit_records), COALESCE(doctors.name, '') AS actor_name

@@ -297,6 +297,7 @@ type AuditRecord struct {
 	Action        string
 	AppointmentID *uuid.UUID
 	CreatedAt     time.Time
+	ClientID      *string
 }
 
 type CalendarFeed struct {

@@ -13,29 +13,36 @@ import (
 )
 
 const createAuditRecord = `-- name: CreateAuditRecord :exec
-INSERT INTO audit_records (patient_id, actor_id, action)
-VALUES ($1, $2, $3)
+INSERT INTO audit_records (patient_id, actor_id, client_id, action)
+VALUES ($1, $2, $3, $4)
 `
 
 type CreateAuditRecordParams struct {
 	PatientID uuid.UUID
 	ActorID   uuid.UUID
+	ClientID  *string
 	Action    string
 }
 
 func (q *Queries) CreateAuditRecord(ctx context.Context, arg CreateAuditRecordParams) error {
-	_, err := q.db.Exec(ctx, createAuditRecord, arg.PatientID, arg.ActorID, arg.Action)
+	_, err := q.db.Exec(ctx, createAuditRecord,
+		arg.PatientID,
+		arg.ActorID,
+		arg.ClientID,
+		arg.Action,
+	)
 	return err
 }
 
 const createAuditRecords = `-- name: CreateAuditRecords :exec
-INSERT INTO audit_records (patient_id, actor_id, action, appointment_id)
-SELECT unnest($1::uuid[]), $2, $3, unnest($4::uuid[])
+INSERT INTO audit_records (patient_id, actor_id, client_id, action, appointment_id)
+SELECT unnest($1::uuid[]), $2, $3, $4, unnest($5::uuid[])
 `
 
 type CreateAuditRecordsParams struct {
 	PatientIds     []uuid.UUID
 	ActorID        uuid.UUID
+	ClientID       *string
 	Action         string
 	AppointmentIds []uuid.UUID
 }
@@ -44,6 +51,7 @@ func (q *Queries) CreateAuditRecords(ctx context.Context, arg CreateAuditRecords
 	_, err := q.db.Exec(ctx, createAuditRecords,
 		arg.PatientIds,
 		arg.ActorID,
+		arg.ClientID,
 		arg.Action,
 		arg.AppointmentIds,
 	)
@@ -166,7 +174,7 @@ func (q *Queries) GetPatientOfDoctor(ctx context.Context, arg GetPatientOfDoctor
 }
 
 const listAuditRecords = `-- name: ListAuditRecords :many
-SELECT audit_records.id, audit_records.patient_id, audit_records.actor_id, audit_records.action, audit_records.appointment_id, audit_records.created_at, COALESCE(doctors.name, '') AS actor_name
+SELECT audit_records.id, audit_records.patient_id, audit_records.actor_id, audit_records.action, audit_records.appointment_id, audit_records.created_at, audit_records.client_id, COALESCE(doctors.name, '') AS actor_name
 FROM audit_records
 LEFT JOIN doctors ON doctors.id = audit_records.actor_id
 WHERE patient_id = $1 AND audit_records.id < $2
@@ -201,6 +209,7 @@ func (q *Queries) ListAuditRecords(ctx context.Context, arg ListAuditRecordsPara
 			&i.AuditRecord.Action,
 			&i.AuditRecord.AppointmentID,
 			&i.AuditRecord.CreatedAt,
+			&i.AuditRecord.ClientID,
 			&i.ActorName,
 		); err != nil {
 			return nil, err
