@@ -37,6 +37,18 @@ func TestForwardAuth(t *testing.T) {
 		require.LessOrEqual(t, time.Until(who.Expires), identity.MaxLifetime)
 	})
 
+	t.Run("cuts a machine's scopes to what the contract gives machines", func(t *testing.T) {
+		t.Parallel()
+
+		resp := b.forwardAuth(t, bearer(machineToken(t, "mail:send", "mail:read", "account:read", "roles:review", "appointments:write", "contacts:read")))
+		require.Equal(t, http.StatusOK, resp.StatusCode)
+		verifier := identity.NewVerifier(b.url+"/auth/v1/jwks.json", http.DefaultClient)
+		who, err := verifier.Verify(t.Context(), resp.Header.Get(identity.Header), time.Now())
+		require.NoError(t, err)
+		require.ElementsMatch(t, []string{"mail:send", "contacts:read"}, who.Scopes)
+		require.Equal(t, []string{gate.Machine}, who.Roles)
+	})
+
 	t.Run("says nothing of who says nothing", func(t *testing.T) {
 		t.Parallel()
 

@@ -230,9 +230,10 @@ func (g *Gate) accessToken(ctx context.Context, token string) (identity.Identity
 	if !t.Active {
 		return identity.Identity{}, time.Time{}, ErrRefused
 	}
-	who := identity.Identity{Subject: t.Subject, ClientID: t.ClientID, Scopes: strings.Fields(t.Scope), Roles: []string{"service"}}
+	who := identity.Identity{Subject: t.Subject, ClientID: t.ClientID, Scopes: strings.Fields(t.Scope), Roles: []string{Machine}}
 	until := time.Unix(t.ExpiresAt, 0)
 	if t.OfClient() {
+		who.Scopes = g.roles.Cut(who.Scopes, who.Roles)
 		return who, until, nil
 	}
 	id, err := uuid.Parse(t.Subject)

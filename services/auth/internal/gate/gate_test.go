@@ -160,11 +160,12 @@ func TestRoles(t *testing.T) { // X-16
 
 	roles, err := LoadRoles()
 	require.NoError(t, err)
-	doctor := kratos.Identity{Metadata: &kratos.Metadata{Roles: []string{"doctor", "doctor", "emperor"}}}
-	require.Equal(t, []string{"patient", "doctor"}, roles.Of(doctor), "everyone is a patient, and unknown roles are none")
+	doctor := kratos.Identity{Metadata: &kratos.Metadata{Roles: []string{"doctor", "doctor", "emperor", Machine}}}
+	require.Equal(t, []string{"patient", "doctor"}, roles.Of(doctor), "everyone is a patient, and unknown roles are none, nor a machine's")
 	require.Equal(t, []string{"patient"}, roles.Of(kratos.Identity{}))
 	require.NotContains(t, roles.Scopes([]string{"patient", "doctor"}), "roles:review")
 	require.Equal(t, []string{"account:read"}, roles.Cut([]string{"openid", "account:read", "schedule:write", "contacts:read"}, []string{"patient"}))
+	require.Equal(t, []string{"contacts:read", "identities:exchange", "mail:send"}, roles.Scopes([]string{Machine}))
 }
 
 func BenchmarkOpen(b *testing.B) {

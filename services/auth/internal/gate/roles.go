@@ -4,19 +4,26 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/healthe/healthe/kit/contract"
 	"github.com/healthe/healthe/services/auth/internal/kratos"
 )
 
-// Everyone is the role that everyone has who signed up.
-const Everyone = "patient"
+const (
+	// Everyone is the role that everyone has who signed up.
+	Everyone = "patient"
+	// Machine is the role of an application that asks for itself, by client credentials. No person has it.
+	Machine = "service"
+	// scheme is how the contract calls what we issue.
+	scheme = "healthe"
+)
 
 // Roles says which scopes each role has.
 type Roles map[string][]string
 
-// LoadRoles reads them from the contract, `x-healthe-roles` of common.yaml.
+// LoadRoles reads them from the contract, common.yaml: `x-healthe-roles`, and for machines the scopes of clientCredentials.
 func LoadRoles() (Roles, error) {
 	doc, err := contract.Load("common")
 	if err != nil {
@@ -33,6 +40,11 @@ func LoadRoles() (Roles, error) {
 	if len(roles[Everyone]) == 0 {
 		return nil, errors.New("x-healthe-roles: says nothing of " + Everyone)
 	}
+	declared := doc.Components.SecuritySchemes[scheme]
+	if declared == nil || declared.Value.Flows == nil || declared.Value.Flows.ClientCredentials == nil {
+		return nil, errors.New("common.yaml: says nothing of clientCredentials")
+	}
+	roles[Machine] = slices.Sorted(maps.Keys(declared.Value.Flows.ClientCredentials.Scopes))
 	return roles, nil
 }
 
@@ -40,7 +52,7 @@ func LoadRoles() (Roles, error) {
 func (r Roles) Of(person kratos.Identity) []string {
 	roles := []string{Everyone}
 	for _, role := range person.Roles() {
-		if _, known := r[role]; known && !slices.Contains(roles, role) {
+		if _, known := r[role]; known && role != Machine && !slices.Contains(roles, role) {
 			roles = append(roles, role)
 		}
 	}
