@@ -24,6 +24,7 @@ import (
 	"github.com/healthe/healthe/kit/contract"
 	"github.com/healthe/healthe/kit/identity"
 	"github.com/healthe/healthe/kit/identitytest"
+	"github.com/healthe/healthe/kit/postgres"
 	"github.com/healthe/healthe/kit/server"
 	api "github.com/healthe/healthe/openapi/appointment"
 	"github.com/healthe/healthe/services/appointment/internal/store"
@@ -72,7 +73,7 @@ type yard struct {
 func newYard(b *testing.B) *yard {
 	b.Helper()
 	y := &yard{issuer: identitytest.New(b), client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
-	s, err := newService(dbtest.New(b, "appointment"), newPost(&fakeMailing{}), usual, "https://healthe.example")
+	s, err := newService(openDB(b), newPost(&fakeMailing{}), usual, "https://healthe.example")
 	require.NoError(b, err)
 	y.s = s
 	h, err := newHandler(s, contract.Schemes{"healthe": y.issuer.Verifier.Authenticate})
@@ -88,6 +89,15 @@ func newYard(b *testing.B) *yard {
 	y.midnight = time.Now().UTC().Truncate(allDay).Add(2 * allDay)
 	y.seed(b)
 	return y
+}
+
+// openDB returns a fresh database behind a pool like that of the service.
+func openDB(b *testing.B) *postgres.DB {
+	b.Helper()
+	db, err := postgres.Open(context.WithoutCancel(b.Context()), dbtest.URL(b, "appointment"), "appointment")
+	require.NoError(b, err)
+	b.Cleanup(db.Close)
+	return db
 }
 
 func (y *yard) seed(b *testing.B) {
