@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -48,11 +49,10 @@ func newClone(t *testing.T) *clone {
 	}
 	var held []net.Listener
 	for _, name := range []string{
-		"WEB", "WEBSECURE", "INTERNAL", "POSTGRES", "REGISTRY", "REGISTRY_PEER", "MAILPIT", "SMTP",
+		"WEB", "WEBSECURE", "WEB_INTERNAL", "POSTGRES", "REGISTRY", "REGISTRY_PEER", "MAILPIT", "SMTP",
 		"KRATOS_PUBLIC", "KRATOS_ADMIN", "HYDRA_PUBLIC", "HYDRA_ADMIN",
 	} {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
+		ln := listenLow(t)
 		held = append(held, ln)
 		port := ln.Addr().(*net.TCPAddr).Port
 		c.env = append(c.env, fmt.Sprintf("HEALTHE_%s_PORT=%d", name, port))
@@ -63,8 +63,22 @@ func newClone(t *testing.T) *clone {
 	for _, ln := range held {
 		_ = ln.Close()
 	}
-	t.Cleanup(func() { _, _ = c.task(context.WithoutCancel(t.Context()), "reset", "YES=1") })
+	t.Cleanup(func() {
+		out, err := c.task(context.WithoutCancel(t.Context()), "reset", "YES=1")
+		require.NoError(t, err, out)
+	})
 	return c
+}
+
+// listenLow takes a port below those that services and outgoing connections get.
+func listenLow(t *testing.T) net.Listener {
+	t.Helper()
+	for {
+		if ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(10000))); err == nil {
+			return ln
+		}
+		require.NoError(t, t.Context().Err())
+	}
 }
 
 func (c *clone) task(ctx context.Context, args ...string) (string, error) {
