@@ -72,7 +72,7 @@ func TestEveryOperation(t *testing.T) {
 		b := bareBench(t)
 		everyOperation(t, func(t *testing.T, method, path string, op *openapi3.Operation) {
 			if len(scopesOf(op)) == 0 {
-				t.Skip("open to everyone")
+				return // open to everyone
 			}
 			path = pathParameter.ReplaceAllString(path, uuid.NewString())
 			status, _ := b.raw(t, method, path, "")
@@ -114,7 +114,7 @@ func TestEveryOperation(t *testing.T) {
 		everyOperation(t, func(t *testing.T, method, path string, op *openapi3.Operation) {
 			if !strings.Contains(path, "{") && !strings.Contains(path, "/me/") || method == http.MethodPost && !strings.Contains(path, "{") ||
 				op.Responses.Value("404") == nil {
-				t.Skip("it names nothing")
+				return // it names nothing
 			}
 			body := ""
 			if op.RequestBody != nil {
