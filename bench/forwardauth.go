@@ -26,7 +26,7 @@ http:
     idle: { rule: PathPrefix("/idle"), entryPoints: [web], middlewares: [idle], service: nothing }
     kratos: { rule: PathPrefix("/kratos"), entryPoints: [web], middlewares: [kratos], service: nothing }
     verify: { rule: Path("/auth/internal/verify"), entryPoints: [internal], service: auth }
-    nothing: { rule: Path("/nothing"), entryPoints: [internal], service: nothing }
+    nothing: { rule: Path("/nothing"), entryPoints: [internal], service: idle }
   middlewares:
     ours: { forwardAuth: &f { address: "http://127.0.0.1:%[1]d/auth/internal/verify", trustForwardHeader: true,
       authRequestHeaders: [Authorization, Cookie, Origin], authResponseHeaders: [X-Healthe-Identity] } }
@@ -35,6 +35,7 @@ http:
   services:
     auth: { loadBalancer: { servers: [%[2]s] } }
     nothing: { loadBalancer: { servers: [{ url: %[3]q }] } }
+    idle: { loadBalancer: { servers: [{ url: %[5]q }] } } # a process of its own, as auth is
 `
 
 const settings = `
@@ -56,7 +57,11 @@ func forwardAuth(ctx context.Context, s *stack.Stack) error {
 	if err != nil {
 		return err
 	}
-	web, err := startTraefik(ctx, s, nothing)
+	idle, err := startNothing(ctx)
+	if err != nil {
+		return err
+	}
+	web, err := startTraefik(ctx, s, nothing, idle)
 	if err != nil {
 		return err
 	}
@@ -134,7 +139,7 @@ func serveNothing() {
 }
 
 // startTraefik runs a second Traefik with the routes above and returns where it answers.
-func startTraefik(ctx context.Context, s *stack.Stack, nothing string) (string, error) {
+func startTraefik(ctx context.Context, s *stack.Stack, nothing, idle string) (string, error) {
 	instances, err := s.Instances(ctx, "auth")
 	if err != nil {
 		return "", err
@@ -154,7 +159,7 @@ func startTraefik(ctx context.Context, s *stack.Stack, nothing string) (string, 
 	dynamic := filepath.Join(s.Dir, "bench-routes.yml")
 	static := filepath.Join(s.Dir, "bench-traefik.yml")
 	for file, text := range map[string]string{
-		dynamic: fmt.Sprintf(routes, internal, strings.Join(servers, ", "), nothing, s.Ports["KRATOS_PUBLIC_PORT"]),
+		dynamic: fmt.Sprintf(routes, internal, strings.Join(servers, ", "), nothing, s.Ports["KRATOS_PUBLIC_PORT"], idle),
 		static:  fmt.Sprintf(settings, web, internal, dynamic),
 	} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
