@@ -183,11 +183,9 @@ func (s *service) endSessions(ctx context.Context, user, except uuid.UUID) error
 	return s.revoked(ctx, user.String())
 }
 
-// revoked makes every instance forget what it knows of a subject or a session, this one before
-// the others.
+// revoked makes every instance forget what it knows of a subject or a session.
 func (s *service) revoked(ctx context.Context, who string) error {
-	s.gate.Revoke(who)
-	return s.store.NotifyRevoked(ctx, who)
+	return s.gate.Announce(ctx, s.db.Pool(), who)
 }
 
 func currentSession(ctx context.Context) (uuid.UUID, error) {

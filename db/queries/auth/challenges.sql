@@ -59,9 +59,6 @@ DELETE
 FROM email_changes
 WHERE created_at < now() - interval '1 day';
 
--- name: NotifyRevoked :exec
-SELECT pg_notify('auth_revoked', @who::text);
-
 -- name: GetEmailChange :one
 SELECT *
 FROM email_changes

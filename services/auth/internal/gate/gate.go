@@ -69,12 +69,15 @@ type Gate struct {
 	cache   *otter.Cache[[32]byte, *Passport]
 	flights singleflight.Group
 	revoked *revocations
+
+	announced announcements
 }
 
 // New returns a gate. It caches nothing before Listen runs.
 func New(k *kratos.Client, h *hydra.Client, signer Signer, roles Roles) *Gate {
 	return &Gate{
 		kratos: k, hydra: h, signer: signer, roles: roles, revoked: newRevocations(),
+		announced: announcements{of: map[string]chan string{}},
 		cache: otter.Must(&otter.Options[[32]byte, *Passport]{
 			MaximumSize:      maxEntries,
 			ExpiryCalculator: otter.ExpiryWriting[[32]byte, *Passport](Bound),

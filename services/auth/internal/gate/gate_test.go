@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/healthe/healthe/db/dbtest"
@@ -138,21 +137,28 @@ func TestNothingIsCachedWhileRevocationsAreNotHeard(t *testing.T) {
 	require.Eventually(t, cached, 10*time.Second, 10*time.Millisecond)
 
 	k.forgotten.Store(true)
-	notify(t, db.Pool(), k.session.String())
-	require.Eventually(t, func() bool { _, err := g.Open(t.Context(), "ory_st_x"); return err != nil }, time.Second, time.Millisecond)
+	require.NoError(t, newGate(t, &slowKratos{}).Announce(t.Context(), db.Pool(), k.session.String())) // at another instance
+	_, err := g.Open(t.Context(), "ory_st_x")
+	require.ErrorIs(t, err, ErrRefused, "at once")
 
 	k.forgotten.Store(false)
 	require.Eventually(t, cached, 10*time.Second, 10*time.Millisecond)
 	k.forgotten.Store(true) // and its notice is lost with the connection
-	_, err := db.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'`)
+	_, err = db.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'auth revocations'`)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { _, err := g.Open(t.Context(), "ory_st_x"); return err != nil }, time.Second, time.Millisecond)
 }
 
-func notify(t *testing.T, pool *pgxpool.Pool, who string) {
-	t.Helper()
-	_, err := pool.Exec(t.Context(), `SELECT pg_notify('auth_revoked', $1)`, who)
+func TestARevocationDoesNotWaitForASilentInstanceForEver(t *testing.T) {
+	t.Parallel()
+
+	db := dbtest.New(t, "auth")
+	silent, err := db.Pool().Acquire(t.Context())
 	require.NoError(t, err)
+	defer silent.Release()
+	_, err = silent.Exec(t.Context(), "SET application_name = 'auth revocations'")
+	require.NoError(t, err)
+	require.NoError(t, newGate(t, &slowKratos{}).Announce(t.Context(), db.Pool(), uuid.NewString()))
 }
 
 func TestRoles(t *testing.T) { // X-16

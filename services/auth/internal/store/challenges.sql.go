@@ -149,15 +149,6 @@ func (q *Queries) GetEmailChange(ctx context.Context, userID uuid.UUID) (EmailCh
 	return i, err
 }
 
-const notifyRevoked = `-- name: NotifyRevoked :exec
-SELECT pg_notify('auth_revoked', $1::text)
-`
-
-func (q *Queries) NotifyRevoked(ctx context.Context, who string) error {
-	_, err := q.db.Exec(ctx, notifyRevoked, who)
-	return err
-}
-
 const setChallengeFlow = `-- name: SetChallengeFlow :execrows
 UPDATE challenges
 SET flow_id = $1
