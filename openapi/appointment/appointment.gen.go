@@ -17,7 +17,8 @@ import (
 	"strings"
 	"time"
 
-	externalRef2 "github.com/healthe/healthe/openapi/problem"
+	externalRef2 "github.com/healthe/healthe/openapi/deferred"
+	externalRef3 "github.com/healthe/healthe/openapi/problem"
 	"github.com/oapi-codegen/runtime"
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
@@ -679,28 +680,28 @@ type SpecialityBody = NewSpeciality
 // ListAppointmentTypesParams defines parameters for ListAppointmentTypes.
 type ListAppointmentTypesParams struct {
 	// Limit How many items a page holds.
-	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef3.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef3.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateAppointmentTypeParams defines parameters for CreateAppointmentType.
 type CreateAppointmentTypeParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef3.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteAppointmentTypeParams defines parameters for DeleteAppointmentType.
 type DeleteAppointmentTypeParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef3.IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateAppointmentTypeParams defines parameters for UpdateAppointmentType.
 type UpdateAppointmentTypeParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef3.IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListAppointmentsParams defines parameters for ListAppointments.
@@ -715,31 +716,31 @@ type ListAppointmentsParams struct {
 	DoctorID *openapi_types.UUID `form:"doctor_id,omitempty" json:"doctor_id,omitempty"`
 
 	// Limit How many items a page holds.
-	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef3.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef3.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // BookAppointmentParams defines parameters for BookAppointment.
 type BookAppointmentParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef3.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CancelAppointmentParams defines parameters for CancelAppointment.
 type CancelAppointmentParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef3.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RescheduleAppointmentParams defines parameters for RescheduleAppointment.
 type RescheduleAppointmentParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef3.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef3.IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetCalendarParams defines parameters for GetCalendar.
@@ -751,28 +752,28 @@ type GetCalendarParams struct {
 // ListClinicsParams defines parameters for ListClinics.
 type ListClinicsParams struct {
 	// Limit How many items a page holds.
-	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef3.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef3.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateClinicParams defines parameters for CreateClinic.
 type CreateClinicParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef3.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteClinicParams defines parameters for DeleteClinic.
 type DeleteClinicParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef3.IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateClinicParams defines parameters for UpdateClinic.
 type UpdateClinicParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef3.IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListDoctorsParams defines parameters for ListDoctors.
@@ -796,82 +797,82 @@ type ListDoctorsParams struct {
 	RadiusM *int `form:"radius_m,omitempty" json:"radius_m,omitempty"`
 
 	// Limit How many items a page holds.
-	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef3.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef3.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateHoldParams defines parameters for CreateHold.
 type CreateHoldParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef3.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListAuditRecordsParams defines parameters for ListAuditRecords.
 type ListAuditRecordsParams struct {
 	// Limit How many items a page holds.
-	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef3.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef3.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // DeleteDoctorParams defines parameters for DeleteDoctor.
 type DeleteDoctorParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef3.IfMatch `json:"If-Match,omitempty"`
 }
 
 // CreateDoctorParams defines parameters for CreateDoctor.
 type CreateDoctorParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef3.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // UpdateDoctorParams defines parameters for UpdateDoctor.
 type UpdateDoctorParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef3.IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListTimeOffParams defines parameters for ListTimeOff.
 type ListTimeOffParams struct {
 	// Limit How many items a page holds.
-	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef3.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef3.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateTimeOffParams defines parameters for CreateTimeOff.
 type CreateTimeOffParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef3.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // SetWorkingHoursParams defines parameters for SetWorkingHours.
 type SetWorkingHoursParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef3.IfMatch `json:"If-Match,omitempty"`
 }
 
 // DeletePatientParams defines parameters for DeletePatient.
 type DeletePatientParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef3.IfMatch `json:"If-Match,omitempty"`
 }
 
 // CreatePatientParams defines parameters for CreatePatient.
 type CreatePatientParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef3.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // UpdatePatientParams defines parameters for UpdatePatient.
 type UpdatePatientParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef3.IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListScheduleParams defines parameters for ListSchedule.
@@ -889,43 +890,43 @@ type ListScheduleParams struct {
 	PatientID *openapi_types.UUID `form:"patient_id,omitempty" json:"patient_id,omitempty"`
 
 	// Limit How many items a page holds.
-	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef3.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef3.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // BookForPatientParams defines parameters for BookForPatient.
 type BookForPatientParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef3.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CancelScheduledAppointmentParams defines parameters for CancelScheduledAppointment.
 type CancelScheduledAppointmentParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef3.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CompleteAppointmentParams defines parameters for CompleteAppointment.
 type CompleteAppointmentParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef3.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // MarkNoShowParams defines parameters for MarkNoShow.
 type MarkNoShowParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef3.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RescheduleScheduledAppointmentParams defines parameters for RescheduleScheduledAppointment.
 type RescheduleScheduledAppointmentParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef3.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef3.IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListSlotsParams defines parameters for ListSlots.
@@ -946,37 +947,37 @@ type ListSlotsParams struct {
 	To openapi_types.Date `form:"to" json:"to"`
 
 	// Limit How many items a page holds.
-	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef3.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef3.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListSpecialitiesParams defines parameters for ListSpecialities.
 type ListSpecialitiesParams struct {
 	// Limit How many items a page holds.
-	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef3.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef3.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateSpecialityParams defines parameters for CreateSpeciality.
 type CreateSpecialityParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef3.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteSpecialityParams defines parameters for DeleteSpeciality.
 type DeleteSpecialityParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef3.IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateSpecialityParams defines parameters for UpdateSpeciality.
 type UpdateSpecialityParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef3.IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListWaitlistEntriesParams defines parameters for ListWaitlistEntries.
@@ -985,34 +986,34 @@ type ListWaitlistEntriesParams struct {
 	Status *WaitlistStatus `form:"status,omitempty" json:"status,omitempty"`
 
 	// Limit How many items a page holds.
-	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef3.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef3.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // JoinWaitlistParams defines parameters for JoinWaitlist.
 type JoinWaitlistParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef3.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // LeaveWaitlistParams defines parameters for LeaveWaitlist.
 type LeaveWaitlistParams struct {
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef3.IfMatch `json:"If-Match,omitempty"`
 }
 
 // AcceptOfferParams defines parameters for AcceptOffer.
 type AcceptOfferParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef3.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeclineOfferParams defines parameters for DeclineOffer.
 type DeclineOfferParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef3.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CreateAppointmentTypeJSONRequestBody defines body for CreateAppointmentType for application/json ContentType.
@@ -7049,9 +7050,9 @@ type ListAppointmentTypesResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *AppointmentTypePage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListAppointmentTypesResponse200Headers
 }
@@ -7062,12 +7063,12 @@ func (r ListAppointmentTypesResponse) GetJSON200() *AppointmentTypePage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListAppointmentTypesResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r ListAppointmentTypesResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListAppointmentTypesResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r ListAppointmentTypesResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -7112,17 +7113,17 @@ type CreateAppointmentTypeResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *CreatedAppointmentType
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef2.Problem
+	ApplicationProblemJSON422 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateAppointmentTypeResponse201Headers
 }
@@ -7133,32 +7134,32 @@ func (r CreateAppointmentTypeResponse) GetJSON201() *CreatedAppointmentType {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CreateAppointmentTypeResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r CreateAppointmentTypeResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CreateAppointmentTypeResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r CreateAppointmentTypeResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CreateAppointmentTypeResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r CreateAppointmentTypeResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CreateAppointmentTypeResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r CreateAppointmentTypeResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CreateAppointmentTypeResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
+func (r CreateAppointmentTypeResponse) GetApplicationProblemJSON422() *externalRef3.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CreateAppointmentTypeResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r CreateAppointmentTypeResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -7195,53 +7196,53 @@ type DeleteAppointmentTypeResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef2.Problem
+	ApplicationProblemJSON412 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
+func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSON412() *externalRef3.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r DeleteAppointmentTypeResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -7285,11 +7286,11 @@ type GetAppointmentTypeResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneAppointmentType
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetAppointmentTypeResponse200Headers
 }
@@ -7300,17 +7301,17 @@ func (r GetAppointmentTypeResponse) GetJSON200() *OneAppointmentType {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetAppointmentTypeResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r GetAppointmentTypeResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetAppointmentTypeResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r GetAppointmentTypeResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetAppointmentTypeResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r GetAppointmentTypeResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -7354,19 +7355,19 @@ type UpdateAppointmentTypeResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneAppointmentType
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef2.Problem
+	ApplicationProblemJSON412 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *UpdateAppointmentTypeResponse200Headers
 }
@@ -7377,37 +7378,37 @@ func (r UpdateAppointmentTypeResponse) GetJSON200() *OneAppointmentType {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
+func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSON412() *externalRef3.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r UpdateAppointmentTypeResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -7451,13 +7452,13 @@ type ListAppointmentsResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *AppointmentPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListAppointmentsResponse200Headers
 }
@@ -7468,22 +7469,22 @@ func (r ListAppointmentsResponse) GetJSON200() *AppointmentPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListAppointmentsResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r ListAppointmentsResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ListAppointmentsResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r ListAppointmentsResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r ListAppointmentsResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r ListAppointmentsResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListAppointmentsResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r ListAppointmentsResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -7522,25 +7523,34 @@ type BookAppointmentResponse201Headers struct {
 	Location *string
 }
 
+// BookAppointmentResponse202Headers the declared response headers of an HTTP 202 response for BookAppointment
+type BookAppointmentResponse202Headers struct {
+	Location *string
+}
+
 type BookAppointmentResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *CreatedAppointment
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *externalRef2.Deferred
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef2.Problem
+	ApplicationProblemJSON422 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *BookAppointmentResponse201Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *BookAppointmentResponse202Headers
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
@@ -7548,33 +7558,38 @@ func (r BookAppointmentResponse) GetJSON201() *CreatedAppointment {
 	return r.JSON201
 }
 
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r BookAppointmentResponse) GetJSON202() *externalRef2.Deferred {
+	return r.JSON202
+}
+
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r BookAppointmentResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r BookAppointmentResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r BookAppointmentResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r BookAppointmentResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r BookAppointmentResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r BookAppointmentResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r BookAppointmentResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r BookAppointmentResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r BookAppointmentResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
+func (r BookAppointmentResponse) GetApplicationProblemJSON422() *externalRef3.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r BookAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r BookAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -7618,15 +7633,15 @@ type GetAppointmentResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneAppointment
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetAppointmentResponse200Headers
 }
@@ -7637,27 +7652,27 @@ func (r GetAppointmentResponse) GetJSON200() *OneAppointment {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetAppointmentResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r GetAppointmentResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetAppointmentResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r GetAppointmentResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetAppointmentResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r GetAppointmentResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetAppointmentResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r GetAppointmentResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r GetAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -7701,19 +7716,19 @@ type CancelAppointmentResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneAppointment
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef2.Problem
+	ApplicationProblemJSON422 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *CancelAppointmentResponse200Headers
 }
@@ -7724,37 +7739,37 @@ func (r CancelAppointmentResponse) GetJSON200() *OneAppointment {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CancelAppointmentResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r CancelAppointmentResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CancelAppointmentResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r CancelAppointmentResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CancelAppointmentResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r CancelAppointmentResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r CancelAppointmentResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r CancelAppointmentResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CancelAppointmentResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r CancelAppointmentResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CancelAppointmentResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
+func (r CancelAppointmentResponse) GetApplicationProblemJSON422() *externalRef3.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CancelAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r CancelAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -7798,21 +7813,21 @@ type RescheduleAppointmentResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneAppointment
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef2.Problem
+	ApplicationProblemJSON412 *externalRef3.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef2.Problem
+	ApplicationProblemJSON422 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RescheduleAppointmentResponse200Headers
 }
@@ -7823,42 +7838,42 @@ func (r RescheduleAppointmentResponse) GetJSON200() *OneAppointment {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r RescheduleAppointmentResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r RescheduleAppointmentResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r RescheduleAppointmentResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r RescheduleAppointmentResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r RescheduleAppointmentResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r RescheduleAppointmentResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r RescheduleAppointmentResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r RescheduleAppointmentResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r RescheduleAppointmentResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r RescheduleAppointmentResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r RescheduleAppointmentResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
+func (r RescheduleAppointmentResponse) GetApplicationProblemJSON412() *externalRef3.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r RescheduleAppointmentResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
+func (r RescheduleAppointmentResponse) GetApplicationProblemJSON422() *externalRef3.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r RescheduleAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r RescheduleAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -7900,27 +7915,27 @@ type GetCalendarResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetCalendarResponse200Headers
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetCalendarResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r GetCalendarResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetCalendarResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r GetCalendarResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetCalendarResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r GetCalendarResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -7964,9 +7979,9 @@ type ListClinicsResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *ClinicPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListClinicsResponse200Headers
 }
@@ -7977,12 +7992,12 @@ func (r ListClinicsResponse) GetJSON200() *ClinicPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListClinicsResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r ListClinicsResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListClinicsResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r ListClinicsResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8027,17 +8042,17 @@ type CreateClinicResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *CreatedClinic
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef2.Problem
+	ApplicationProblemJSON422 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateClinicResponse201Headers
 }
@@ -8048,32 +8063,32 @@ func (r CreateClinicResponse) GetJSON201() *CreatedClinic {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CreateClinicResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r CreateClinicResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CreateClinicResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r CreateClinicResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CreateClinicResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r CreateClinicResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CreateClinicResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r CreateClinicResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CreateClinicResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
+func (r CreateClinicResponse) GetApplicationProblemJSON422() *externalRef3.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CreateClinicResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r CreateClinicResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8110,53 +8125,53 @@ type DeleteClinicResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef2.Problem
+	ApplicationProblemJSON412 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeleteClinicResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r DeleteClinicResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteClinicResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r DeleteClinicResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeleteClinicResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r DeleteClinicResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeleteClinicResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r DeleteClinicResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r DeleteClinicResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r DeleteClinicResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r DeleteClinicResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
+func (r DeleteClinicResponse) GetApplicationProblemJSON412() *externalRef3.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeleteClinicResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r DeleteClinicResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8200,11 +8215,11 @@ type GetClinicResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneClinic
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetClinicResponse200Headers
 }
@@ -8215,17 +8230,17 @@ func (r GetClinicResponse) GetJSON200() *OneClinic {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetClinicResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r GetClinicResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetClinicResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r GetClinicResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetClinicResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r GetClinicResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8269,19 +8284,19 @@ type UpdateClinicResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneClinic
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef2.Problem
+	ApplicationProblemJSON412 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *UpdateClinicResponse200Headers
 }
@@ -8292,37 +8307,37 @@ func (r UpdateClinicResponse) GetJSON200() *OneClinic {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r UpdateClinicResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r UpdateClinicResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r UpdateClinicResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r UpdateClinicResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r UpdateClinicResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r UpdateClinicResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r UpdateClinicResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r UpdateClinicResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r UpdateClinicResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r UpdateClinicResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r UpdateClinicResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
+func (r UpdateClinicResponse) GetApplicationProblemJSON412() *externalRef3.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r UpdateClinicResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r UpdateClinicResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8366,9 +8381,9 @@ type ListDoctorsResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *DoctorPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListDoctorsResponse200Headers
 }
@@ -8379,12 +8394,12 @@ func (r ListDoctorsResponse) GetJSON200() *DoctorPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListDoctorsResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r ListDoctorsResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListDoctorsResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r ListDoctorsResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8428,11 +8443,11 @@ type GetDoctorResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneDoctor
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetDoctorResponse200Headers
 }
@@ -8443,17 +8458,17 @@ func (r GetDoctorResponse) GetJSON200() *OneDoctor {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetDoctorResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r GetDoctorResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetDoctorResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r GetDoctorResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetDoctorResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r GetDoctorResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8497,17 +8512,17 @@ type CreateHoldResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *Hold
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef2.Problem
+	ApplicationProblemJSON422 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateHoldResponse201Headers
 }
@@ -8518,32 +8533,32 @@ func (r CreateHoldResponse) GetJSON201() *Hold {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CreateHoldResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r CreateHoldResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CreateHoldResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r CreateHoldResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CreateHoldResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r CreateHoldResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CreateHoldResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r CreateHoldResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CreateHoldResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
+func (r CreateHoldResponse) GetApplicationProblemJSON422() *externalRef3.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CreateHoldResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r CreateHoldResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8580,39 +8595,39 @@ type DeleteHoldResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeleteHoldResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r DeleteHoldResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteHoldResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r DeleteHoldResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeleteHoldResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r DeleteHoldResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeleteHoldResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r DeleteHoldResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeleteHoldResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r DeleteHoldResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8651,15 +8666,15 @@ type GetHoldResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Hold
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -8668,27 +8683,27 @@ func (r GetHoldResponse) GetJSON200() *Hold {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetHoldResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r GetHoldResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetHoldResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r GetHoldResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetHoldResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r GetHoldResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetHoldResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r GetHoldResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetHoldResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r GetHoldResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8732,13 +8747,13 @@ type ListAuditRecordsResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *AuditRecordPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListAuditRecordsResponse200Headers
 }
@@ -8749,22 +8764,22 @@ func (r ListAuditRecordsResponse) GetJSON200() *AuditRecordPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListAuditRecordsResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r ListAuditRecordsResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ListAuditRecordsResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r ListAuditRecordsResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r ListAuditRecordsResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r ListAuditRecordsResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListAuditRecordsResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r ListAuditRecordsResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8801,39 +8816,39 @@ type DeleteCalendarFeedResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeleteCalendarFeedResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r DeleteCalendarFeedResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteCalendarFeedResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r DeleteCalendarFeedResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeleteCalendarFeedResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r DeleteCalendarFeedResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeleteCalendarFeedResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r DeleteCalendarFeedResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeleteCalendarFeedResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r DeleteCalendarFeedResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8872,15 +8887,15 @@ type GetCalendarFeedResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *CalendarFeed
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -8889,27 +8904,27 @@ func (r GetCalendarFeedResponse) GetJSON200() *CalendarFeed {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetCalendarFeedResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r GetCalendarFeedResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetCalendarFeedResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r GetCalendarFeedResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetCalendarFeedResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r GetCalendarFeedResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetCalendarFeedResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r GetCalendarFeedResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetCalendarFeedResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r GetCalendarFeedResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -8948,13 +8963,13 @@ type CreateCalendarFeedResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *NewCalendarFeed
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
@@ -8963,22 +8978,22 @@ func (r CreateCalendarFeedResponse) GetJSON201() *NewCalendarFeed {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CreateCalendarFeedResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r CreateCalendarFeedResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CreateCalendarFeedResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r CreateCalendarFeedResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CreateCalendarFeedResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r CreateCalendarFeedResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CreateCalendarFeedResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r CreateCalendarFeedResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9015,46 +9030,46 @@ type DeleteDoctorResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef2.Problem
+	ApplicationProblemJSON412 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeleteDoctorResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r DeleteDoctorResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteDoctorResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r DeleteDoctorResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeleteDoctorResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r DeleteDoctorResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeleteDoctorResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r DeleteDoctorResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r DeleteDoctorResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
+func (r DeleteDoctorResponse) GetApplicationProblemJSON412() *externalRef3.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeleteDoctorResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r DeleteDoctorResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9098,15 +9113,15 @@ type GetOwnDoctorResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneDoctor
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetOwnDoctorResponse200Headers
 }
@@ -9117,27 +9132,27 @@ func (r GetOwnDoctorResponse) GetJSON200() *OneDoctor {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetOwnDoctorResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r GetOwnDoctorResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetOwnDoctorResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r GetOwnDoctorResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetOwnDoctorResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r GetOwnDoctorResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetOwnDoctorResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r GetOwnDoctorResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetOwnDoctorResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r GetOwnDoctorResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9182,17 +9197,17 @@ type CreateDoctorResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *CreatedDoctor
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef2.Problem
+	ApplicationProblemJSON422 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateDoctorResponse201Headers
 }
@@ -9203,32 +9218,32 @@ func (r CreateDoctorResponse) GetJSON201() *CreatedDoctor {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CreateDoctorResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r CreateDoctorResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CreateDoctorResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r CreateDoctorResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CreateDoctorResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r CreateDoctorResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CreateDoctorResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r CreateDoctorResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CreateDoctorResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
+func (r CreateDoctorResponse) GetApplicationProblemJSON422() *externalRef3.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CreateDoctorResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r CreateDoctorResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9272,17 +9287,17 @@ type UpdateDoctorResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneDoctor
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef2.Problem
+	ApplicationProblemJSON412 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *UpdateDoctorResponse200Headers
 }
@@ -9293,32 +9308,32 @@ func (r UpdateDoctorResponse) GetJSON200() *OneDoctor {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r UpdateDoctorResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r UpdateDoctorResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r UpdateDoctorResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r UpdateDoctorResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r UpdateDoctorResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r UpdateDoctorResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r UpdateDoctorResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r UpdateDoctorResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r UpdateDoctorResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
+func (r UpdateDoctorResponse) GetApplicationProblemJSON412() *externalRef3.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r UpdateDoctorResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r UpdateDoctorResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9362,13 +9377,13 @@ type ListTimeOffResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *TimeOffPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListTimeOffResponse200Headers
 }
@@ -9379,22 +9394,22 @@ func (r ListTimeOffResponse) GetJSON200() *TimeOffPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListTimeOffResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r ListTimeOffResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ListTimeOffResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r ListTimeOffResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r ListTimeOffResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r ListTimeOffResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListTimeOffResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r ListTimeOffResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9433,19 +9448,19 @@ type CreateTimeOffResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *TimeOff
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef2.Problem
+	ApplicationProblemJSON422 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
@@ -9454,37 +9469,37 @@ func (r CreateTimeOffResponse) GetJSON201() *TimeOff {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CreateTimeOffResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r CreateTimeOffResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CreateTimeOffResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r CreateTimeOffResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CreateTimeOffResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r CreateTimeOffResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r CreateTimeOffResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r CreateTimeOffResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CreateTimeOffResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r CreateTimeOffResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CreateTimeOffResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
+func (r CreateTimeOffResponse) GetApplicationProblemJSON422() *externalRef3.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CreateTimeOffResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r CreateTimeOffResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9521,39 +9536,39 @@ type DeleteTimeOffResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeleteTimeOffResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r DeleteTimeOffResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteTimeOffResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r DeleteTimeOffResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeleteTimeOffResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r DeleteTimeOffResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeleteTimeOffResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r DeleteTimeOffResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeleteTimeOffResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r DeleteTimeOffResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9597,15 +9612,15 @@ type GetWorkingHoursResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneWorkingHours
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetWorkingHoursResponse200Headers
 }
@@ -9616,27 +9631,27 @@ func (r GetWorkingHoursResponse) GetJSON200() *OneWorkingHours {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetWorkingHoursResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r GetWorkingHoursResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetWorkingHoursResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r GetWorkingHoursResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetWorkingHoursResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r GetWorkingHoursResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetWorkingHoursResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r GetWorkingHoursResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetWorkingHoursResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r GetWorkingHoursResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9680,17 +9695,17 @@ type SetWorkingHoursResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneWorkingHours
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef2.Problem
+	ApplicationProblemJSON412 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *SetWorkingHoursResponse200Headers
 }
@@ -9701,32 +9716,32 @@ func (r SetWorkingHoursResponse) GetJSON200() *OneWorkingHours {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r SetWorkingHoursResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r SetWorkingHoursResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r SetWorkingHoursResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r SetWorkingHoursResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r SetWorkingHoursResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r SetWorkingHoursResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r SetWorkingHoursResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r SetWorkingHoursResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r SetWorkingHoursResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
+func (r SetWorkingHoursResponse) GetApplicationProblemJSON412() *externalRef3.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r SetWorkingHoursResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r SetWorkingHoursResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9763,46 +9778,46 @@ type DeletePatientResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef2.Problem
+	ApplicationProblemJSON412 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeletePatientResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r DeletePatientResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeletePatientResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r DeletePatientResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeletePatientResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r DeletePatientResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeletePatientResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r DeletePatientResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r DeletePatientResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
+func (r DeletePatientResponse) GetApplicationProblemJSON412() *externalRef3.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeletePatientResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r DeletePatientResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9846,15 +9861,15 @@ type GetOwnPatientResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OnePatient
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetOwnPatientResponse200Headers
 }
@@ -9865,27 +9880,27 @@ func (r GetOwnPatientResponse) GetJSON200() *OnePatient {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetOwnPatientResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r GetOwnPatientResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetOwnPatientResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r GetOwnPatientResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetOwnPatientResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r GetOwnPatientResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetOwnPatientResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r GetOwnPatientResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetOwnPatientResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r GetOwnPatientResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -9924,25 +9939,34 @@ type CreatePatientResponse201Headers struct {
 	Location *string
 }
 
+// CreatePatientResponse202Headers the declared response headers of an HTTP 202 response for CreatePatient
+type CreatePatientResponse202Headers struct {
+	Location *string
+}
+
 type CreatePatientResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *CreatedPatient
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *externalRef2.Deferred
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef2.Problem
+	ApplicationProblemJSON422 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreatePatientResponse201Headers
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *CreatePatientResponse202Headers
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
@@ -9950,33 +9974,38 @@ func (r CreatePatientResponse) GetJSON201() *CreatedPatient {
 	return r.JSON201
 }
 
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r CreatePatientResponse) GetJSON202() *externalRef2.Deferred {
+	return r.JSON202
+}
+
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CreatePatientResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r CreatePatientResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CreatePatientResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r CreatePatientResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CreatePatientResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r CreatePatientResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CreatePatientResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r CreatePatientResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CreatePatientResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
+func (r CreatePatientResponse) GetApplicationProblemJSON422() *externalRef3.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CreatePatientResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r CreatePatientResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -10020,17 +10049,17 @@ type UpdatePatientResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OnePatient
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef2.Problem
+	ApplicationProblemJSON412 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *UpdatePatientResponse200Headers
 }
@@ -10041,32 +10070,32 @@ func (r UpdatePatientResponse) GetJSON200() *OnePatient {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r UpdatePatientResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r UpdatePatientResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r UpdatePatientResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r UpdatePatientResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r UpdatePatientResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r UpdatePatientResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r UpdatePatientResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r UpdatePatientResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r UpdatePatientResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
+func (r UpdatePatientResponse) GetApplicationProblemJSON412() *externalRef3.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r UpdatePatientResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r UpdatePatientResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -10110,15 +10139,15 @@ type GetPatientResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OnePatient
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetPatientResponse200Headers
 }
@@ -10129,27 +10158,27 @@ func (r GetPatientResponse) GetJSON200() *OnePatient {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetPatientResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r GetPatientResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetPatientResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r GetPatientResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetPatientResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r GetPatientResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetPatientResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r GetPatientResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetPatientResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r GetPatientResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -10193,13 +10222,13 @@ type ListScheduleResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *AppointmentPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListScheduleResponse200Headers
 }
@@ -10210,22 +10239,22 @@ func (r ListScheduleResponse) GetJSON200() *AppointmentPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListScheduleResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r ListScheduleResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ListScheduleResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r ListScheduleResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r ListScheduleResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r ListScheduleResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListScheduleResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r ListScheduleResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -10270,19 +10299,19 @@ type BookForPatientResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *CreatedAppointment
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef2.Problem
+	ApplicationProblemJSON422 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *BookForPatientResponse201Headers
 }
@@ -10293,37 +10322,37 @@ func (r BookForPatientResponse) GetJSON201() *CreatedAppointment {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r BookForPatientResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r BookForPatientResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r BookForPatientResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r BookForPatientResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r BookForPatientResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r BookForPatientResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r BookForPatientResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r BookForPatientResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r BookForPatientResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r BookForPatientResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r BookForPatientResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
+func (r BookForPatientResponse) GetApplicationProblemJSON422() *externalRef3.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r BookForPatientResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r BookForPatientResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -10367,15 +10396,15 @@ type GetScheduledAppointmentResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneAppointment
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetScheduledAppointmentResponse200Headers
 }
@@ -10386,27 +10415,27 @@ func (r GetScheduledAppointmentResponse) GetJSON200() *OneAppointment {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetScheduledAppointmentResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r GetScheduledAppointmentResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetScheduledAppointmentResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r GetScheduledAppointmentResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetScheduledAppointmentResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r GetScheduledAppointmentResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetScheduledAppointmentResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r GetScheduledAppointmentResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetScheduledAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r GetScheduledAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -10450,19 +10479,19 @@ type CancelScheduledAppointmentResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneAppointment
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef2.Problem
+	ApplicationProblemJSON422 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *CancelScheduledAppointmentResponse200Headers
 }
@@ -10473,37 +10502,37 @@ func (r CancelScheduledAppointmentResponse) GetJSON200() *OneAppointment {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
+func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSON422() *externalRef3.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r CancelScheduledAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -10547,19 +10576,19 @@ type CompleteAppointmentResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneAppointment
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef2.Problem
+	ApplicationProblemJSON422 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *CompleteAppointmentResponse200Headers
 }
@@ -10570,37 +10599,37 @@ func (r CompleteAppointmentResponse) GetJSON200() *OneAppointment {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CompleteAppointmentResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r CompleteAppointmentResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CompleteAppointmentResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r CompleteAppointmentResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CompleteAppointmentResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r CompleteAppointmentResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r CompleteAppointmentResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r CompleteAppointmentResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CompleteAppointmentResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r CompleteAppointmentResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CompleteAppointmentResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
+func (r CompleteAppointmentResponse) GetApplicationProblemJSON422() *externalRef3.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CompleteAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r CompleteAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -10644,19 +10673,19 @@ type MarkNoShowResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneAppointment
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef2.Problem
+	ApplicationProblemJSON422 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *MarkNoShowResponse200Headers
 }
@@ -10667,37 +10696,37 @@ func (r MarkNoShowResponse) GetJSON200() *OneAppointment {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r MarkNoShowResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r MarkNoShowResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r MarkNoShowResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r MarkNoShowResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r MarkNoShowResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r MarkNoShowResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r MarkNoShowResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r MarkNoShowResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r MarkNoShowResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r MarkNoShowResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r MarkNoShowResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
+func (r MarkNoShowResponse) GetApplicationProblemJSON422() *externalRef3.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r MarkNoShowResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r MarkNoShowResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -10741,21 +10770,21 @@ type RescheduleScheduledAppointmentResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneAppointment
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef2.Problem
+	ApplicationProblemJSON412 *externalRef3.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef2.Problem
+	ApplicationProblemJSON422 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RescheduleScheduledAppointmentResponse200Headers
 }
@@ -10766,42 +10795,42 @@ func (r RescheduleScheduledAppointmentResponse) GetJSON200() *OneAppointment {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
+func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON412() *externalRef3.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
+func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSON422() *externalRef3.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r RescheduleScheduledAppointmentResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -10845,9 +10874,9 @@ type ListSlotsResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *SlotPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListSlotsResponse200Headers
 }
@@ -10858,12 +10887,12 @@ func (r ListSlotsResponse) GetJSON200() *SlotPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListSlotsResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r ListSlotsResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListSlotsResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r ListSlotsResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -10907,9 +10936,9 @@ type ListSpecialitiesResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *SpecialityPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListSpecialitiesResponse200Headers
 }
@@ -10920,12 +10949,12 @@ func (r ListSpecialitiesResponse) GetJSON200() *SpecialityPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListSpecialitiesResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r ListSpecialitiesResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListSpecialitiesResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r ListSpecialitiesResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -10970,17 +10999,17 @@ type CreateSpecialityResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *CreatedSpeciality
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef2.Problem
+	ApplicationProblemJSON422 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateSpecialityResponse201Headers
 }
@@ -10991,32 +11020,32 @@ func (r CreateSpecialityResponse) GetJSON201() *CreatedSpeciality {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CreateSpecialityResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r CreateSpecialityResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CreateSpecialityResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r CreateSpecialityResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CreateSpecialityResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r CreateSpecialityResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CreateSpecialityResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r CreateSpecialityResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CreateSpecialityResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
+func (r CreateSpecialityResponse) GetApplicationProblemJSON422() *externalRef3.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CreateSpecialityResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r CreateSpecialityResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -11053,53 +11082,53 @@ type DeleteSpecialityResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef2.Problem
+	ApplicationProblemJSON412 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeleteSpecialityResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r DeleteSpecialityResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteSpecialityResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r DeleteSpecialityResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeleteSpecialityResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r DeleteSpecialityResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeleteSpecialityResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r DeleteSpecialityResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r DeleteSpecialityResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r DeleteSpecialityResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r DeleteSpecialityResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
+func (r DeleteSpecialityResponse) GetApplicationProblemJSON412() *externalRef3.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeleteSpecialityResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r DeleteSpecialityResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -11143,11 +11172,11 @@ type GetSpecialityResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneSpeciality
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetSpecialityResponse200Headers
 }
@@ -11158,17 +11187,17 @@ func (r GetSpecialityResponse) GetJSON200() *OneSpeciality {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetSpecialityResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r GetSpecialityResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetSpecialityResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r GetSpecialityResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetSpecialityResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r GetSpecialityResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -11212,19 +11241,19 @@ type UpdateSpecialityResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OneSpeciality
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef2.Problem
+	ApplicationProblemJSON412 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *UpdateSpecialityResponse200Headers
 }
@@ -11235,37 +11264,37 @@ func (r UpdateSpecialityResponse) GetJSON200() *OneSpeciality {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r UpdateSpecialityResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r UpdateSpecialityResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r UpdateSpecialityResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r UpdateSpecialityResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r UpdateSpecialityResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r UpdateSpecialityResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r UpdateSpecialityResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r UpdateSpecialityResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r UpdateSpecialityResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r UpdateSpecialityResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r UpdateSpecialityResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
+func (r UpdateSpecialityResponse) GetApplicationProblemJSON412() *externalRef3.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r UpdateSpecialityResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r UpdateSpecialityResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -11309,13 +11338,13 @@ type ListWaitlistEntriesResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *WaitlistEntryPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListWaitlistEntriesResponse200Headers
 }
@@ -11326,22 +11355,22 @@ func (r ListWaitlistEntriesResponse) GetJSON200() *WaitlistEntryPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListWaitlistEntriesResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r ListWaitlistEntriesResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ListWaitlistEntriesResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r ListWaitlistEntriesResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r ListWaitlistEntriesResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r ListWaitlistEntriesResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListWaitlistEntriesResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r ListWaitlistEntriesResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -11386,17 +11415,17 @@ type JoinWaitlistResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *WaitlistEntry
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef2.Problem
+	ApplicationProblemJSON422 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *JoinWaitlistResponse201Headers
 }
@@ -11407,32 +11436,32 @@ func (r JoinWaitlistResponse) GetJSON201() *WaitlistEntry {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r JoinWaitlistResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r JoinWaitlistResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r JoinWaitlistResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r JoinWaitlistResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r JoinWaitlistResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r JoinWaitlistResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r JoinWaitlistResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r JoinWaitlistResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r JoinWaitlistResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
+func (r JoinWaitlistResponse) GetApplicationProblemJSON422() *externalRef3.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r JoinWaitlistResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r JoinWaitlistResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -11469,53 +11498,53 @@ type LeaveWaitlistResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef2.Problem
+	ApplicationProblemJSON412 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r LeaveWaitlistResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r LeaveWaitlistResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r LeaveWaitlistResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r LeaveWaitlistResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r LeaveWaitlistResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r LeaveWaitlistResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r LeaveWaitlistResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r LeaveWaitlistResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r LeaveWaitlistResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r LeaveWaitlistResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r LeaveWaitlistResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
+func (r LeaveWaitlistResponse) GetApplicationProblemJSON412() *externalRef3.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r LeaveWaitlistResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r LeaveWaitlistResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -11559,15 +11588,15 @@ type GetWaitlistEntryResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *WaitlistEntry
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetWaitlistEntryResponse200Headers
 }
@@ -11578,27 +11607,27 @@ func (r GetWaitlistEntryResponse) GetJSON200() *WaitlistEntry {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetWaitlistEntryResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r GetWaitlistEntryResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetWaitlistEntryResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r GetWaitlistEntryResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetWaitlistEntryResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r GetWaitlistEntryResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetWaitlistEntryResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r GetWaitlistEntryResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetWaitlistEntryResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r GetWaitlistEntryResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -11643,19 +11672,19 @@ type AcceptOfferResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *CreatedAppointment
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef2.Problem
+	ApplicationProblemJSON422 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *AcceptOfferResponse201Headers
 }
@@ -11666,37 +11695,37 @@ func (r AcceptOfferResponse) GetJSON201() *CreatedAppointment {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r AcceptOfferResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r AcceptOfferResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r AcceptOfferResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r AcceptOfferResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r AcceptOfferResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r AcceptOfferResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r AcceptOfferResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r AcceptOfferResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r AcceptOfferResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r AcceptOfferResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r AcceptOfferResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
+func (r AcceptOfferResponse) GetApplicationProblemJSON422() *externalRef3.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r AcceptOfferResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r AcceptOfferResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -11740,19 +11769,19 @@ type DeclineOfferResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *WaitlistEntry
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef2.Problem
+	ApplicationProblemJSON422 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *DeclineOfferResponse200Headers
 }
@@ -11763,37 +11792,37 @@ func (r DeclineOfferResponse) GetJSON200() *WaitlistEntry {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeclineOfferResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r DeclineOfferResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeclineOfferResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r DeclineOfferResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeclineOfferResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r DeclineOfferResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeclineOfferResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r DeclineOfferResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r DeclineOfferResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r DeclineOfferResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r DeclineOfferResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
+func (r DeclineOfferResponse) GetApplicationProblemJSON422() *externalRef3.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeclineOfferResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r DeclineOfferResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -13018,14 +13047,14 @@ func ParseListAppointmentTypesResponse(rsp *http.Response) (*ListAppointmentType
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13071,42 +13100,42 @@ func ParseCreateAppointmentTypeResponse(rsp *http.Response) (*CreateAppointmentT
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13155,49 +13184,49 @@ func ParseDeleteAppointmentTypeResponse(rsp *http.Response) (*DeleteAppointmentT
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13230,21 +13259,21 @@ func ParseGetAppointmentTypeResponse(rsp *http.Response) (*GetAppointmentTypeRes
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13290,49 +13319,49 @@ func ParseUpdateAppointmentTypeResponse(rsp *http.Response) (*UpdateAppointmentT
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13378,28 +13407,28 @@ func ParseListAppointmentsResponse(rsp *http.Response) (*ListAppointmentsRespons
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13444,43 +13473,50 @@ func ParseBookAppointmentResponse(rsp *http.Response) (*BookAppointmentResponse,
 		}
 		response.JSON201 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest externalRef2.Deferred
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13506,6 +13542,16 @@ func ParseBookAppointmentResponse(rsp *http.Response) (*BookAppointmentResponse,
 			headers.Location = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 202:
+		var headers BookAppointmentResponse202Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers202 = &headers
 	}
 
 	return response, nil
@@ -13533,35 +13579,35 @@ func ParseGetAppointmentResponse(rsp *http.Response) (*GetAppointmentResponse, e
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13607,49 +13653,49 @@ func ParseCancelAppointmentResponse(rsp *http.Response) (*CancelAppointmentRespo
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13695,56 +13741,56 @@ func ParseRescheduleAppointmentResponse(rsp *http.Response) (*RescheduleAppointm
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13783,21 +13829,21 @@ func ParseGetCalendarResponse(rsp *http.Response) (*GetCalendarResponse, error) 
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13843,14 +13889,14 @@ func ParseListClinicsResponse(rsp *http.Response) (*ListClinicsResponse, error) 
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13896,42 +13942,42 @@ func ParseCreateClinicResponse(rsp *http.Response) (*CreateClinicResponse, error
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13980,49 +14026,49 @@ func ParseDeleteClinicResponse(rsp *http.Response) (*DeleteClinicResponse, error
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14055,21 +14101,21 @@ func ParseGetClinicResponse(rsp *http.Response) (*GetClinicResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14115,49 +14161,49 @@ func ParseUpdateClinicResponse(rsp *http.Response) (*UpdateClinicResponse, error
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14203,14 +14249,14 @@ func ParseListDoctorsResponse(rsp *http.Response) (*ListDoctorsResponse, error) 
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14256,21 +14302,21 @@ func ParseGetDoctorResponse(rsp *http.Response) (*GetDoctorResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14316,42 +14362,42 @@ func ParseCreateHoldResponse(rsp *http.Response) (*CreateHoldResponse, error) {
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14393,35 +14439,35 @@ func ParseDeleteHoldResponse(rsp *http.Response) (*DeleteHoldResponse, error) {
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14454,35 +14500,35 @@ func ParseGetHoldResponse(rsp *http.Response) (*GetHoldResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14515,28 +14561,28 @@ func ParseListAuditRecordsResponse(rsp *http.Response) (*ListAuditRecordsRespons
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14578,35 +14624,35 @@ func ParseDeleteCalendarFeedResponse(rsp *http.Response) (*DeleteCalendarFeedRes
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14639,35 +14685,35 @@ func ParseGetCalendarFeedResponse(rsp *http.Response) (*GetCalendarFeedResponse,
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14700,28 +14746,28 @@ func ParseCreateCalendarFeedResponse(rsp *http.Response) (*CreateCalendarFeedRes
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14750,42 +14796,42 @@ func ParseDeleteDoctorResponse(rsp *http.Response) (*DeleteDoctorResponse, error
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14818,35 +14864,35 @@ func ParseGetOwnDoctorResponse(rsp *http.Response) (*GetOwnDoctorResponse, error
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14892,42 +14938,42 @@ func ParseCreateDoctorResponse(rsp *http.Response) (*CreateDoctorResponse, error
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -14980,42 +15026,42 @@ func ParseUpdateDoctorResponse(rsp *http.Response) (*UpdateDoctorResponse, error
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15061,28 +15107,28 @@ func ParseListTimeOffResponse(rsp *http.Response) (*ListTimeOffResponse, error) 
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15128,49 +15174,49 @@ func ParseCreateTimeOffResponse(rsp *http.Response) (*CreateTimeOffResponse, err
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15199,35 +15245,35 @@ func ParseDeleteTimeOffResponse(rsp *http.Response) (*DeleteTimeOffResponse, err
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15260,35 +15306,35 @@ func ParseGetWorkingHoursResponse(rsp *http.Response) (*GetWorkingHoursResponse,
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15334,42 +15380,42 @@ func ParseSetWorkingHoursResponse(rsp *http.Response) (*SetWorkingHoursResponse,
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15411,42 +15457,42 @@ func ParseDeletePatientResponse(rsp *http.Response) (*DeletePatientResponse, err
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15479,35 +15525,35 @@ func ParseGetOwnPatientResponse(rsp *http.Response) (*GetOwnPatientResponse, err
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15552,43 +15598,50 @@ func ParseCreatePatientResponse(rsp *http.Response) (*CreatePatientResponse, err
 		}
 		response.JSON201 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest externalRef2.Deferred
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15614,6 +15667,16 @@ func ParseCreatePatientResponse(rsp *http.Response) (*CreatePatientResponse, err
 			headers.Location = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 202:
+		var headers CreatePatientResponse202Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers202 = &headers
 	}
 
 	return response, nil
@@ -15641,42 +15704,42 @@ func ParseUpdatePatientResponse(rsp *http.Response) (*UpdatePatientResponse, err
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15722,35 +15785,35 @@ func ParseGetPatientResponse(rsp *http.Response) (*GetPatientResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15796,28 +15859,28 @@ func ParseListScheduleResponse(rsp *http.Response) (*ListScheduleResponse, error
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15863,49 +15926,49 @@ func ParseBookForPatientResponse(rsp *http.Response) (*BookForPatientResponse, e
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -15958,35 +16021,35 @@ func ParseGetScheduledAppointmentResponse(rsp *http.Response) (*GetScheduledAppo
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16032,49 +16095,49 @@ func ParseCancelScheduledAppointmentResponse(rsp *http.Response) (*CancelSchedul
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16120,49 +16183,49 @@ func ParseCompleteAppointmentResponse(rsp *http.Response) (*CompleteAppointmentR
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16208,49 +16271,49 @@ func ParseMarkNoShowResponse(rsp *http.Response) (*MarkNoShowResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16296,56 +16359,56 @@ func ParseRescheduleScheduledAppointmentResponse(rsp *http.Response) (*Reschedul
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16391,14 +16454,14 @@ func ParseListSlotsResponse(rsp *http.Response) (*ListSlotsResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16444,14 +16507,14 @@ func ParseListSpecialitiesResponse(rsp *http.Response) (*ListSpecialitiesRespons
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16497,42 +16560,42 @@ func ParseCreateSpecialityResponse(rsp *http.Response) (*CreateSpecialityRespons
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16581,49 +16644,49 @@ func ParseDeleteSpecialityResponse(rsp *http.Response) (*DeleteSpecialityRespons
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16656,21 +16719,21 @@ func ParseGetSpecialityResponse(rsp *http.Response) (*GetSpecialityResponse, err
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16716,49 +16779,49 @@ func ParseUpdateSpecialityResponse(rsp *http.Response) (*UpdateSpecialityRespons
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16804,28 +16867,28 @@ func ParseListWaitlistEntriesResponse(rsp *http.Response) (*ListWaitlistEntriesR
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16871,42 +16934,42 @@ func ParseJoinWaitlistResponse(rsp *http.Response) (*JoinWaitlistResponse, error
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -16955,49 +17018,49 @@ func ParseLeaveWaitlistResponse(rsp *http.Response) (*LeaveWaitlistResponse, err
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -17030,35 +17093,35 @@ func ParseGetWaitlistEntryResponse(rsp *http.Response) (*GetWaitlistEntryRespons
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -17104,49 +17167,49 @@ func ParseAcceptOfferResponse(rsp *http.Response) (*AcceptOfferResponse, error) 
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -17199,49 +17262,49 @@ func ParseDeclineOfferResponse(rsp *http.Response) (*DeclineOfferResponse, error
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -17511,7 +17574,7 @@ func (siw *ServerInterfaceWrapper) CreateAppointmentType(w http.ResponseWriter, 
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef2.IdempotencyKey
+		var IdempotencyKey externalRef3.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -17561,7 +17624,7 @@ func (siw *ServerInterfaceWrapper) DeleteAppointmentType(w http.ResponseWriter, 
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef2.IfMatch
+		var IfMatch externalRef3.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -17637,7 +17700,7 @@ func (siw *ServerInterfaceWrapper) UpdateAppointmentType(w http.ResponseWriter, 
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef2.IfMatch
+		var IfMatch externalRef3.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -17763,7 +17826,7 @@ func (siw *ServerInterfaceWrapper) BookAppointment(w http.ResponseWriter, r *htt
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef2.IdempotencyKey
+		var IdempotencyKey externalRef3.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -17839,7 +17902,7 @@ func (siw *ServerInterfaceWrapper) CancelAppointment(w http.ResponseWriter, r *h
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef2.IdempotencyKey
+		var IdempotencyKey externalRef3.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -17889,7 +17952,7 @@ func (siw *ServerInterfaceWrapper) RescheduleAppointment(w http.ResponseWriter, 
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef2.IdempotencyKey
+		var IdempotencyKey externalRef3.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -17908,7 +17971,7 @@ func (siw *ServerInterfaceWrapper) RescheduleAppointment(w http.ResponseWriter, 
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef2.IfMatch
+		var IfMatch externalRef3.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -18028,7 +18091,7 @@ func (siw *ServerInterfaceWrapper) CreateClinic(w http.ResponseWriter, r *http.R
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef2.IdempotencyKey
+		var IdempotencyKey externalRef3.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -18078,7 +18141,7 @@ func (siw *ServerInterfaceWrapper) DeleteClinic(w http.ResponseWriter, r *http.R
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef2.IfMatch
+		var IfMatch externalRef3.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -18154,7 +18217,7 @@ func (siw *ServerInterfaceWrapper) UpdateClinic(w http.ResponseWriter, r *http.R
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef2.IfMatch
+		var IfMatch externalRef3.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -18345,7 +18408,7 @@ func (siw *ServerInterfaceWrapper) CreateHold(w http.ResponseWriter, r *http.Req
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef2.IdempotencyKey
+		var IdempotencyKey externalRef3.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -18526,7 +18589,7 @@ func (siw *ServerInterfaceWrapper) DeleteDoctor(w http.ResponseWriter, r *http.R
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef2.IfMatch
+		var IfMatch externalRef3.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -18581,7 +18644,7 @@ func (siw *ServerInterfaceWrapper) CreateDoctor(w http.ResponseWriter, r *http.R
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef2.IdempotencyKey
+		var IdempotencyKey externalRef3.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -18622,7 +18685,7 @@ func (siw *ServerInterfaceWrapper) UpdateDoctor(w http.ResponseWriter, r *http.R
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef2.IfMatch
+		var IfMatch externalRef3.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -18709,7 +18772,7 @@ func (siw *ServerInterfaceWrapper) CreateTimeOff(w http.ResponseWriter, r *http.
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef2.IdempotencyKey
+		var IdempotencyKey externalRef3.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -18790,7 +18853,7 @@ func (siw *ServerInterfaceWrapper) SetWorkingHours(w http.ResponseWriter, r *htt
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef2.IfMatch
+		var IfMatch externalRef3.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -18831,7 +18894,7 @@ func (siw *ServerInterfaceWrapper) DeletePatient(w http.ResponseWriter, r *http.
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef2.IfMatch
+		var IfMatch externalRef3.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -18886,7 +18949,7 @@ func (siw *ServerInterfaceWrapper) CreatePatient(w http.ResponseWriter, r *http.
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef2.IdempotencyKey
+		var IdempotencyKey externalRef3.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -18927,7 +18990,7 @@ func (siw *ServerInterfaceWrapper) UpdatePatient(w http.ResponseWriter, r *http.
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef2.IfMatch
+		var IfMatch externalRef3.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -19092,7 +19155,7 @@ func (siw *ServerInterfaceWrapper) BookForPatient(w http.ResponseWriter, r *http
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef2.IdempotencyKey
+		var IdempotencyKey externalRef3.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -19168,7 +19231,7 @@ func (siw *ServerInterfaceWrapper) CancelScheduledAppointment(w http.ResponseWri
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef2.IdempotencyKey
+		var IdempotencyKey externalRef3.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -19218,7 +19281,7 @@ func (siw *ServerInterfaceWrapper) CompleteAppointment(w http.ResponseWriter, r 
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef2.IdempotencyKey
+		var IdempotencyKey externalRef3.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -19268,7 +19331,7 @@ func (siw *ServerInterfaceWrapper) MarkNoShow(w http.ResponseWriter, r *http.Req
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef2.IdempotencyKey
+		var IdempotencyKey externalRef3.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -19318,7 +19381,7 @@ func (siw *ServerInterfaceWrapper) RescheduleScheduledAppointment(w http.Respons
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef2.IdempotencyKey
+		var IdempotencyKey externalRef3.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -19337,7 +19400,7 @@ func (siw *ServerInterfaceWrapper) RescheduleScheduledAppointment(w http.Respons
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef2.IfMatch
+		var IfMatch externalRef3.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -19535,7 +19598,7 @@ func (siw *ServerInterfaceWrapper) CreateSpeciality(w http.ResponseWriter, r *ht
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef2.IdempotencyKey
+		var IdempotencyKey externalRef3.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -19585,7 +19648,7 @@ func (siw *ServerInterfaceWrapper) DeleteSpeciality(w http.ResponseWriter, r *ht
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef2.IfMatch
+		var IfMatch externalRef3.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -19661,7 +19724,7 @@ func (siw *ServerInterfaceWrapper) UpdateSpeciality(w http.ResponseWriter, r *ht
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef2.IfMatch
+		var IfMatch externalRef3.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -19761,7 +19824,7 @@ func (siw *ServerInterfaceWrapper) JoinWaitlist(w http.ResponseWriter, r *http.R
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef2.IdempotencyKey
+		var IdempotencyKey externalRef3.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -19811,7 +19874,7 @@ func (siw *ServerInterfaceWrapper) LeaveWaitlist(w http.ResponseWriter, r *http.
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef2.IfMatch
+		var IfMatch externalRef3.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -19887,7 +19950,7 @@ func (siw *ServerInterfaceWrapper) AcceptOffer(w http.ResponseWriter, r *http.Re
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef2.IdempotencyKey
+		var IdempotencyKey externalRef3.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -19937,7 +20000,7 @@ func (siw *ServerInterfaceWrapper) DeclineOffer(w http.ResponseWriter, r *http.R
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef2.IdempotencyKey
+		var IdempotencyKey externalRef3.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -20303,7 +20366,7 @@ func (response ListAppointmentTypes200JSONResponse) VisitListAppointmentTypesRes
 }
 
 type ListAppointmentTypes400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListAppointmentTypes400ApplicationProblemPlusJSONResponse) VisitListAppointmentTypesResponse(w http.ResponseWriter) error {
@@ -20319,7 +20382,7 @@ func (response ListAppointmentTypes400ApplicationProblemPlusJSONResponse) VisitL
 }
 
 type ListAppointmentTypesdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -20367,7 +20430,7 @@ func (response CreateAppointmentType201JSONResponse) VisitCreateAppointmentTypeR
 }
 
 type CreateAppointmentType400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CreateAppointmentType400ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
@@ -20382,7 +20445,7 @@ func (response CreateAppointmentType400ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type CreateAppointmentType401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateAppointmentType401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateAppointmentType401ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20396,7 +20459,7 @@ func (response CreateAppointmentType401ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type CreateAppointmentType403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateAppointmentType403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateAppointmentType403ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20410,7 +20473,7 @@ func (response CreateAppointmentType403ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type CreateAppointmentType409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateAppointmentType409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateAppointmentType409ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20424,7 +20487,7 @@ func (response CreateAppointmentType409ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type CreateAppointmentType422ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateAppointmentType422ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateAppointmentType422ApplicationProblemPlusJSONResponse) VisitCreateAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20439,7 +20502,7 @@ func (response CreateAppointmentType422ApplicationProblemPlusJSONResponse) Visit
 }
 
 type CreateAppointmentTypedefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -20473,7 +20536,7 @@ func (response DeleteAppointmentType204Response) VisitDeleteAppointmentTypeRespo
 }
 
 type DeleteAppointmentType400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeleteAppointmentType400ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
@@ -20488,7 +20551,7 @@ func (response DeleteAppointmentType400ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type DeleteAppointmentType401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteAppointmentType401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteAppointmentType401ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20502,7 +20565,7 @@ func (response DeleteAppointmentType401ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type DeleteAppointmentType403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteAppointmentType403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteAppointmentType403ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20516,7 +20579,7 @@ func (response DeleteAppointmentType403ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type DeleteAppointmentType404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteAppointmentType404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteAppointmentType404ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20530,7 +20593,7 @@ func (response DeleteAppointmentType404ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type DeleteAppointmentType409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteAppointmentType409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteAppointmentType409ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20544,7 +20607,7 @@ func (response DeleteAppointmentType409ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type DeleteAppointmentType412ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteAppointmentType412ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteAppointmentType412ApplicationProblemPlusJSONResponse) VisitDeleteAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20559,7 +20622,7 @@ func (response DeleteAppointmentType412ApplicationProblemPlusJSONResponse) Visit
 }
 
 type DeleteAppointmentTypedefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -20601,7 +20664,7 @@ func (response GetAppointmentType200JSONResponse) VisitGetAppointmentTypeRespons
 }
 
 type GetAppointmentType400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetAppointmentType400ApplicationProblemPlusJSONResponse) VisitGetAppointmentTypeResponse(w http.ResponseWriter) error {
@@ -20616,7 +20679,7 @@ func (response GetAppointmentType400ApplicationProblemPlusJSONResponse) VisitGet
 	return err
 }
 
-type GetAppointmentType404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetAppointmentType404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetAppointmentType404ApplicationProblemPlusJSONResponse) VisitGetAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20631,7 +20694,7 @@ func (response GetAppointmentType404ApplicationProblemPlusJSONResponse) VisitGet
 }
 
 type GetAppointmentTypedefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -20675,7 +20738,7 @@ func (response UpdateAppointmentType200JSONResponse) VisitUpdateAppointmentTypeR
 }
 
 type UpdateAppointmentType400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateAppointmentType400ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
@@ -20690,7 +20753,7 @@ func (response UpdateAppointmentType400ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type UpdateAppointmentType401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdateAppointmentType401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdateAppointmentType401ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20704,7 +20767,7 @@ func (response UpdateAppointmentType401ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type UpdateAppointmentType403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdateAppointmentType403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdateAppointmentType403ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20718,7 +20781,7 @@ func (response UpdateAppointmentType403ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type UpdateAppointmentType404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdateAppointmentType404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdateAppointmentType404ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20732,7 +20795,7 @@ func (response UpdateAppointmentType404ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type UpdateAppointmentType409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdateAppointmentType409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdateAppointmentType409ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20746,7 +20809,7 @@ func (response UpdateAppointmentType409ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type UpdateAppointmentType412ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdateAppointmentType412ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdateAppointmentType412ApplicationProblemPlusJSONResponse) VisitUpdateAppointmentTypeResponse(w http.ResponseWriter) error {
 
@@ -20761,7 +20824,7 @@ func (response UpdateAppointmentType412ApplicationProblemPlusJSONResponse) Visit
 }
 
 type UpdateAppointmentTypedefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -20810,7 +20873,7 @@ func (response ListAppointments200JSONResponse) VisitListAppointmentsResponse(w 
 }
 
 type ListAppointments400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListAppointments400ApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
@@ -20825,7 +20888,7 @@ func (response ListAppointments400ApplicationProblemPlusJSONResponse) VisitListA
 	return err
 }
 
-type ListAppointments401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ListAppointments401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ListAppointments401ApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
 
@@ -20839,7 +20902,7 @@ func (response ListAppointments401ApplicationProblemPlusJSONResponse) VisitListA
 	return err
 }
 
-type ListAppointments403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ListAppointments403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ListAppointments403ApplicationProblemPlusJSONResponse) VisitListAppointmentsResponse(w http.ResponseWriter) error {
 
@@ -20854,7 +20917,7 @@ func (response ListAppointments403ApplicationProblemPlusJSONResponse) VisitListA
 }
 
 type ListAppointmentsdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -20899,8 +20962,27 @@ func (response BookAppointment201JSONResponse) VisitBookAppointmentResponse(w ht
 	return err
 }
 
+type BookAppointment202JSONResponse struct {
+	externalRef2.DeferredJSONResponse
+}
+
+func (response BookAppointment202JSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type BookAppointment400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response BookAppointment400ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
@@ -20915,7 +20997,7 @@ func (response BookAppointment400ApplicationProblemPlusJSONResponse) VisitBookAp
 	return err
 }
 
-type BookAppointment401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type BookAppointment401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response BookAppointment401ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
@@ -20929,7 +21011,7 @@ func (response BookAppointment401ApplicationProblemPlusJSONResponse) VisitBookAp
 	return err
 }
 
-type BookAppointment403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type BookAppointment403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response BookAppointment403ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
@@ -20943,7 +21025,7 @@ func (response BookAppointment403ApplicationProblemPlusJSONResponse) VisitBookAp
 	return err
 }
 
-type BookAppointment409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type BookAppointment409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response BookAppointment409ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
@@ -20957,7 +21039,7 @@ func (response BookAppointment409ApplicationProblemPlusJSONResponse) VisitBookAp
 	return err
 }
 
-type BookAppointment422ApplicationProblemPlusJSONResponse externalRef2.Problem
+type BookAppointment422ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response BookAppointment422ApplicationProblemPlusJSONResponse) VisitBookAppointmentResponse(w http.ResponseWriter) error {
 
@@ -20972,7 +21054,7 @@ func (response BookAppointment422ApplicationProblemPlusJSONResponse) VisitBookAp
 }
 
 type BookAppointmentdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -21014,7 +21096,7 @@ func (response GetAppointment200JSONResponse) VisitGetAppointmentResponse(w http
 }
 
 type GetAppointment400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetAppointment400ApplicationProblemPlusJSONResponse) VisitGetAppointmentResponse(w http.ResponseWriter) error {
@@ -21029,7 +21111,7 @@ func (response GetAppointment400ApplicationProblemPlusJSONResponse) VisitGetAppo
 	return err
 }
 
-type GetAppointment401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetAppointment401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetAppointment401ApplicationProblemPlusJSONResponse) VisitGetAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21043,7 +21125,7 @@ func (response GetAppointment401ApplicationProblemPlusJSONResponse) VisitGetAppo
 	return err
 }
 
-type GetAppointment403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetAppointment403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetAppointment403ApplicationProblemPlusJSONResponse) VisitGetAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21057,7 +21139,7 @@ func (response GetAppointment403ApplicationProblemPlusJSONResponse) VisitGetAppo
 	return err
 }
 
-type GetAppointment404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetAppointment404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetAppointment404ApplicationProblemPlusJSONResponse) VisitGetAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21072,7 +21154,7 @@ func (response GetAppointment404ApplicationProblemPlusJSONResponse) VisitGetAppo
 }
 
 type GetAppointmentdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -21116,7 +21198,7 @@ func (response CancelAppointment200JSONResponse) VisitCancelAppointmentResponse(
 }
 
 type CancelAppointment400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CancelAppointment400ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
@@ -21131,7 +21213,7 @@ func (response CancelAppointment400ApplicationProblemPlusJSONResponse) VisitCanc
 	return err
 }
 
-type CancelAppointment401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CancelAppointment401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CancelAppointment401ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21145,7 +21227,7 @@ func (response CancelAppointment401ApplicationProblemPlusJSONResponse) VisitCanc
 	return err
 }
 
-type CancelAppointment403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CancelAppointment403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CancelAppointment403ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21159,7 +21241,7 @@ func (response CancelAppointment403ApplicationProblemPlusJSONResponse) VisitCanc
 	return err
 }
 
-type CancelAppointment404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CancelAppointment404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CancelAppointment404ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21173,7 +21255,7 @@ func (response CancelAppointment404ApplicationProblemPlusJSONResponse) VisitCanc
 	return err
 }
 
-type CancelAppointment409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CancelAppointment409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CancelAppointment409ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21187,7 +21269,7 @@ func (response CancelAppointment409ApplicationProblemPlusJSONResponse) VisitCanc
 	return err
 }
 
-type CancelAppointment422ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CancelAppointment422ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CancelAppointment422ApplicationProblemPlusJSONResponse) VisitCancelAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21202,7 +21284,7 @@ func (response CancelAppointment422ApplicationProblemPlusJSONResponse) VisitCanc
 }
 
 type CancelAppointmentdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -21246,7 +21328,7 @@ func (response RescheduleAppointment200JSONResponse) VisitRescheduleAppointmentR
 }
 
 type RescheduleAppointment400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response RescheduleAppointment400ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
@@ -21261,7 +21343,7 @@ func (response RescheduleAppointment400ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type RescheduleAppointment401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type RescheduleAppointment401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response RescheduleAppointment401ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21275,7 +21357,7 @@ func (response RescheduleAppointment401ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type RescheduleAppointment403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type RescheduleAppointment403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response RescheduleAppointment403ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21289,7 +21371,7 @@ func (response RescheduleAppointment403ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type RescheduleAppointment404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type RescheduleAppointment404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response RescheduleAppointment404ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21303,7 +21385,7 @@ func (response RescheduleAppointment404ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type RescheduleAppointment409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type RescheduleAppointment409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response RescheduleAppointment409ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21317,7 +21399,7 @@ func (response RescheduleAppointment409ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type RescheduleAppointment412ApplicationProblemPlusJSONResponse externalRef2.Problem
+type RescheduleAppointment412ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response RescheduleAppointment412ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21331,7 +21413,7 @@ func (response RescheduleAppointment412ApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
-type RescheduleAppointment422ApplicationProblemPlusJSONResponse externalRef2.Problem
+type RescheduleAppointment422ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response RescheduleAppointment422ApplicationProblemPlusJSONResponse) VisitRescheduleAppointmentResponse(w http.ResponseWriter) error {
 
@@ -21346,7 +21428,7 @@ func (response RescheduleAppointment422ApplicationProblemPlusJSONResponse) Visit
 }
 
 type RescheduleAppointmentdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -21399,7 +21481,7 @@ func (response GetCalendar200TextCalendarResponse) VisitGetCalendarResponse(w ht
 }
 
 type GetCalendar400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetCalendar400ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
@@ -21414,7 +21496,7 @@ func (response GetCalendar400ApplicationProblemPlusJSONResponse) VisitGetCalenda
 	return err
 }
 
-type GetCalendar404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetCalendar404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetCalendar404ApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
 
@@ -21429,7 +21511,7 @@ func (response GetCalendar404ApplicationProblemPlusJSONResponse) VisitGetCalenda
 }
 
 type GetCalendardefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -21478,7 +21560,7 @@ func (response ListClinics200JSONResponse) VisitListClinicsResponse(w http.Respo
 }
 
 type ListClinics400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListClinics400ApplicationProblemPlusJSONResponse) VisitListClinicsResponse(w http.ResponseWriter) error {
@@ -21494,7 +21576,7 @@ func (response ListClinics400ApplicationProblemPlusJSONResponse) VisitListClinic
 }
 
 type ListClinicsdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -21540,7 +21622,7 @@ func (response CreateClinic201JSONResponse) VisitCreateClinicResponse(w http.Res
 }
 
 type CreateClinic400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CreateClinic400ApplicationProblemPlusJSONResponse) VisitCreateClinicResponse(w http.ResponseWriter) error {
@@ -21555,7 +21637,7 @@ func (response CreateClinic400ApplicationProblemPlusJSONResponse) VisitCreateCli
 	return err
 }
 
-type CreateClinic401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateClinic401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateClinic401ApplicationProblemPlusJSONResponse) VisitCreateClinicResponse(w http.ResponseWriter) error {
 
@@ -21569,7 +21651,7 @@ func (response CreateClinic401ApplicationProblemPlusJSONResponse) VisitCreateCli
 	return err
 }
 
-type CreateClinic403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateClinic403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateClinic403ApplicationProblemPlusJSONResponse) VisitCreateClinicResponse(w http.ResponseWriter) error {
 
@@ -21583,7 +21665,7 @@ func (response CreateClinic403ApplicationProblemPlusJSONResponse) VisitCreateCli
 	return err
 }
 
-type CreateClinic409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateClinic409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateClinic409ApplicationProblemPlusJSONResponse) VisitCreateClinicResponse(w http.ResponseWriter) error {
 
@@ -21597,7 +21679,7 @@ func (response CreateClinic409ApplicationProblemPlusJSONResponse) VisitCreateCli
 	return err
 }
 
-type CreateClinic422ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateClinic422ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateClinic422ApplicationProblemPlusJSONResponse) VisitCreateClinicResponse(w http.ResponseWriter) error {
 
@@ -21612,7 +21694,7 @@ func (response CreateClinic422ApplicationProblemPlusJSONResponse) VisitCreateCli
 }
 
 type CreateClinicdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -21646,7 +21728,7 @@ func (response DeleteClinic204Response) VisitDeleteClinicResponse(w http.Respons
 }
 
 type DeleteClinic400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeleteClinic400ApplicationProblemPlusJSONResponse) VisitDeleteClinicResponse(w http.ResponseWriter) error {
@@ -21661,7 +21743,7 @@ func (response DeleteClinic400ApplicationProblemPlusJSONResponse) VisitDeleteCli
 	return err
 }
 
-type DeleteClinic401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteClinic401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteClinic401ApplicationProblemPlusJSONResponse) VisitDeleteClinicResponse(w http.ResponseWriter) error {
 
@@ -21675,7 +21757,7 @@ func (response DeleteClinic401ApplicationProblemPlusJSONResponse) VisitDeleteCli
 	return err
 }
 
-type DeleteClinic403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteClinic403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteClinic403ApplicationProblemPlusJSONResponse) VisitDeleteClinicResponse(w http.ResponseWriter) error {
 
@@ -21689,7 +21771,7 @@ func (response DeleteClinic403ApplicationProblemPlusJSONResponse) VisitDeleteCli
 	return err
 }
 
-type DeleteClinic404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteClinic404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteClinic404ApplicationProblemPlusJSONResponse) VisitDeleteClinicResponse(w http.ResponseWriter) error {
 
@@ -21703,7 +21785,7 @@ func (response DeleteClinic404ApplicationProblemPlusJSONResponse) VisitDeleteCli
 	return err
 }
 
-type DeleteClinic409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteClinic409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteClinic409ApplicationProblemPlusJSONResponse) VisitDeleteClinicResponse(w http.ResponseWriter) error {
 
@@ -21717,7 +21799,7 @@ func (response DeleteClinic409ApplicationProblemPlusJSONResponse) VisitDeleteCli
 	return err
 }
 
-type DeleteClinic412ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteClinic412ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteClinic412ApplicationProblemPlusJSONResponse) VisitDeleteClinicResponse(w http.ResponseWriter) error {
 
@@ -21732,7 +21814,7 @@ func (response DeleteClinic412ApplicationProblemPlusJSONResponse) VisitDeleteCli
 }
 
 type DeleteClinicdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -21774,7 +21856,7 @@ func (response GetClinic200JSONResponse) VisitGetClinicResponse(w http.ResponseW
 }
 
 type GetClinic400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetClinic400ApplicationProblemPlusJSONResponse) VisitGetClinicResponse(w http.ResponseWriter) error {
@@ -21789,7 +21871,7 @@ func (response GetClinic400ApplicationProblemPlusJSONResponse) VisitGetClinicRes
 	return err
 }
 
-type GetClinic404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetClinic404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetClinic404ApplicationProblemPlusJSONResponse) VisitGetClinicResponse(w http.ResponseWriter) error {
 
@@ -21804,7 +21886,7 @@ func (response GetClinic404ApplicationProblemPlusJSONResponse) VisitGetClinicRes
 }
 
 type GetClinicdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -21848,7 +21930,7 @@ func (response UpdateClinic200JSONResponse) VisitUpdateClinicResponse(w http.Res
 }
 
 type UpdateClinic400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateClinic400ApplicationProblemPlusJSONResponse) VisitUpdateClinicResponse(w http.ResponseWriter) error {
@@ -21863,7 +21945,7 @@ func (response UpdateClinic400ApplicationProblemPlusJSONResponse) VisitUpdateCli
 	return err
 }
 
-type UpdateClinic401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdateClinic401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdateClinic401ApplicationProblemPlusJSONResponse) VisitUpdateClinicResponse(w http.ResponseWriter) error {
 
@@ -21877,7 +21959,7 @@ func (response UpdateClinic401ApplicationProblemPlusJSONResponse) VisitUpdateCli
 	return err
 }
 
-type UpdateClinic403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdateClinic403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdateClinic403ApplicationProblemPlusJSONResponse) VisitUpdateClinicResponse(w http.ResponseWriter) error {
 
@@ -21891,7 +21973,7 @@ func (response UpdateClinic403ApplicationProblemPlusJSONResponse) VisitUpdateCli
 	return err
 }
 
-type UpdateClinic404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdateClinic404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdateClinic404ApplicationProblemPlusJSONResponse) VisitUpdateClinicResponse(w http.ResponseWriter) error {
 
@@ -21905,7 +21987,7 @@ func (response UpdateClinic404ApplicationProblemPlusJSONResponse) VisitUpdateCli
 	return err
 }
 
-type UpdateClinic409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdateClinic409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdateClinic409ApplicationProblemPlusJSONResponse) VisitUpdateClinicResponse(w http.ResponseWriter) error {
 
@@ -21919,7 +22001,7 @@ func (response UpdateClinic409ApplicationProblemPlusJSONResponse) VisitUpdateCli
 	return err
 }
 
-type UpdateClinic412ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdateClinic412ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdateClinic412ApplicationProblemPlusJSONResponse) VisitUpdateClinicResponse(w http.ResponseWriter) error {
 
@@ -21934,7 +22016,7 @@ func (response UpdateClinic412ApplicationProblemPlusJSONResponse) VisitUpdateCli
 }
 
 type UpdateClinicdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -21983,7 +22065,7 @@ func (response ListDoctors200JSONResponse) VisitListDoctorsResponse(w http.Respo
 }
 
 type ListDoctors400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListDoctors400ApplicationProblemPlusJSONResponse) VisitListDoctorsResponse(w http.ResponseWriter) error {
@@ -21999,7 +22081,7 @@ func (response ListDoctors400ApplicationProblemPlusJSONResponse) VisitListDoctor
 }
 
 type ListDoctorsdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -22041,7 +22123,7 @@ func (response GetDoctor200JSONResponse) VisitGetDoctorResponse(w http.ResponseW
 }
 
 type GetDoctor400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetDoctor400ApplicationProblemPlusJSONResponse) VisitGetDoctorResponse(w http.ResponseWriter) error {
@@ -22056,7 +22138,7 @@ func (response GetDoctor400ApplicationProblemPlusJSONResponse) VisitGetDoctorRes
 	return err
 }
 
-type GetDoctor404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetDoctor404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetDoctor404ApplicationProblemPlusJSONResponse) VisitGetDoctorResponse(w http.ResponseWriter) error {
 
@@ -22071,7 +22153,7 @@ func (response GetDoctor404ApplicationProblemPlusJSONResponse) VisitGetDoctorRes
 }
 
 type GetDoctordefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -22121,7 +22203,7 @@ func (response CreateHold201JSONResponse) VisitCreateHoldResponse(w http.Respons
 }
 
 type CreateHold400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CreateHold400ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
@@ -22136,7 +22218,7 @@ func (response CreateHold400ApplicationProblemPlusJSONResponse) VisitCreateHoldR
 	return err
 }
 
-type CreateHold401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateHold401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateHold401ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
@@ -22150,7 +22232,7 @@ func (response CreateHold401ApplicationProblemPlusJSONResponse) VisitCreateHoldR
 	return err
 }
 
-type CreateHold403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateHold403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateHold403ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
@@ -22164,7 +22246,7 @@ func (response CreateHold403ApplicationProblemPlusJSONResponse) VisitCreateHoldR
 	return err
 }
 
-type CreateHold409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateHold409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateHold409ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
@@ -22178,7 +22260,7 @@ func (response CreateHold409ApplicationProblemPlusJSONResponse) VisitCreateHoldR
 	return err
 }
 
-type CreateHold422ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateHold422ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateHold422ApplicationProblemPlusJSONResponse) VisitCreateHoldResponse(w http.ResponseWriter) error {
 
@@ -22193,7 +22275,7 @@ func (response CreateHold422ApplicationProblemPlusJSONResponse) VisitCreateHoldR
 }
 
 type CreateHolddefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -22226,7 +22308,7 @@ func (response DeleteHold204Response) VisitDeleteHoldResponse(w http.ResponseWri
 }
 
 type DeleteHold400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeleteHold400ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
@@ -22241,7 +22323,7 @@ func (response DeleteHold400ApplicationProblemPlusJSONResponse) VisitDeleteHoldR
 	return err
 }
 
-type DeleteHold401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteHold401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteHold401ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
 
@@ -22255,7 +22337,7 @@ func (response DeleteHold401ApplicationProblemPlusJSONResponse) VisitDeleteHoldR
 	return err
 }
 
-type DeleteHold403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteHold403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteHold403ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
 
@@ -22269,7 +22351,7 @@ func (response DeleteHold403ApplicationProblemPlusJSONResponse) VisitDeleteHoldR
 	return err
 }
 
-type DeleteHold404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteHold404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteHold404ApplicationProblemPlusJSONResponse) VisitDeleteHoldResponse(w http.ResponseWriter) error {
 
@@ -22284,7 +22366,7 @@ func (response DeleteHold404ApplicationProblemPlusJSONResponse) VisitDeleteHoldR
 }
 
 type DeleteHolddefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -22323,7 +22405,7 @@ func (response GetHold200JSONResponse) VisitGetHoldResponse(w http.ResponseWrite
 }
 
 type GetHold400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetHold400ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
@@ -22338,7 +22420,7 @@ func (response GetHold400ApplicationProblemPlusJSONResponse) VisitGetHoldRespons
 	return err
 }
 
-type GetHold401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetHold401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetHold401ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
 
@@ -22352,7 +22434,7 @@ func (response GetHold401ApplicationProblemPlusJSONResponse) VisitGetHoldRespons
 	return err
 }
 
-type GetHold403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetHold403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetHold403ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
 
@@ -22366,7 +22448,7 @@ func (response GetHold403ApplicationProblemPlusJSONResponse) VisitGetHoldRespons
 	return err
 }
 
-type GetHold404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetHold404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetHold404ApplicationProblemPlusJSONResponse) VisitGetHoldResponse(w http.ResponseWriter) error {
 
@@ -22381,7 +22463,7 @@ func (response GetHold404ApplicationProblemPlusJSONResponse) VisitGetHoldRespons
 }
 
 type GetHolddefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -22430,7 +22512,7 @@ func (response ListAuditRecords200JSONResponse) VisitListAuditRecordsResponse(w 
 }
 
 type ListAuditRecords400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListAuditRecords400ApplicationProblemPlusJSONResponse) VisitListAuditRecordsResponse(w http.ResponseWriter) error {
@@ -22445,7 +22527,7 @@ func (response ListAuditRecords400ApplicationProblemPlusJSONResponse) VisitListA
 	return err
 }
 
-type ListAuditRecords401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ListAuditRecords401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ListAuditRecords401ApplicationProblemPlusJSONResponse) VisitListAuditRecordsResponse(w http.ResponseWriter) error {
 
@@ -22459,7 +22541,7 @@ func (response ListAuditRecords401ApplicationProblemPlusJSONResponse) VisitListA
 	return err
 }
 
-type ListAuditRecords403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ListAuditRecords403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ListAuditRecords403ApplicationProblemPlusJSONResponse) VisitListAuditRecordsResponse(w http.ResponseWriter) error {
 
@@ -22474,7 +22556,7 @@ func (response ListAuditRecords403ApplicationProblemPlusJSONResponse) VisitListA
 }
 
 type ListAuditRecordsdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -22506,7 +22588,7 @@ func (response DeleteCalendarFeed204Response) VisitDeleteCalendarFeedResponse(w 
 }
 
 type DeleteCalendarFeed400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeleteCalendarFeed400ApplicationProblemPlusJSONResponse) VisitDeleteCalendarFeedResponse(w http.ResponseWriter) error {
@@ -22521,7 +22603,7 @@ func (response DeleteCalendarFeed400ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteCalendarFeed401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteCalendarFeed401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteCalendarFeed401ApplicationProblemPlusJSONResponse) VisitDeleteCalendarFeedResponse(w http.ResponseWriter) error {
 
@@ -22535,7 +22617,7 @@ func (response DeleteCalendarFeed401ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteCalendarFeed403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteCalendarFeed403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteCalendarFeed403ApplicationProblemPlusJSONResponse) VisitDeleteCalendarFeedResponse(w http.ResponseWriter) error {
 
@@ -22549,7 +22631,7 @@ func (response DeleteCalendarFeed403ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeleteCalendarFeed404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteCalendarFeed404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteCalendarFeed404ApplicationProblemPlusJSONResponse) VisitDeleteCalendarFeedResponse(w http.ResponseWriter) error {
 
@@ -22564,7 +22646,7 @@ func (response DeleteCalendarFeed404ApplicationProblemPlusJSONResponse) VisitDel
 }
 
 type DeleteCalendarFeeddefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -22602,7 +22684,7 @@ func (response GetCalendarFeed200JSONResponse) VisitGetCalendarFeedResponse(w ht
 }
 
 type GetCalendarFeed400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetCalendarFeed400ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
@@ -22617,7 +22699,7 @@ func (response GetCalendarFeed400ApplicationProblemPlusJSONResponse) VisitGetCal
 	return err
 }
 
-type GetCalendarFeed401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetCalendarFeed401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetCalendarFeed401ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
 
@@ -22631,7 +22713,7 @@ func (response GetCalendarFeed401ApplicationProblemPlusJSONResponse) VisitGetCal
 	return err
 }
 
-type GetCalendarFeed403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetCalendarFeed403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetCalendarFeed403ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
 
@@ -22645,7 +22727,7 @@ func (response GetCalendarFeed403ApplicationProblemPlusJSONResponse) VisitGetCal
 	return err
 }
 
-type GetCalendarFeed404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetCalendarFeed404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetCalendarFeed404ApplicationProblemPlusJSONResponse) VisitGetCalendarFeedResponse(w http.ResponseWriter) error {
 
@@ -22660,7 +22742,7 @@ func (response GetCalendarFeed404ApplicationProblemPlusJSONResponse) VisitGetCal
 }
 
 type GetCalendarFeeddefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -22698,7 +22780,7 @@ func (response CreateCalendarFeed201JSONResponse) VisitCreateCalendarFeedRespons
 }
 
 type CreateCalendarFeed400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CreateCalendarFeed400ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
@@ -22713,7 +22795,7 @@ func (response CreateCalendarFeed400ApplicationProblemPlusJSONResponse) VisitCre
 	return err
 }
 
-type CreateCalendarFeed401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateCalendarFeed401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateCalendarFeed401ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
 
@@ -22727,7 +22809,7 @@ func (response CreateCalendarFeed401ApplicationProblemPlusJSONResponse) VisitCre
 	return err
 }
 
-type CreateCalendarFeed403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateCalendarFeed403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateCalendarFeed403ApplicationProblemPlusJSONResponse) VisitCreateCalendarFeedResponse(w http.ResponseWriter) error {
 
@@ -22742,7 +22824,7 @@ func (response CreateCalendarFeed403ApplicationProblemPlusJSONResponse) VisitCre
 }
 
 type CreateCalendarFeeddefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -22775,7 +22857,7 @@ func (response DeleteDoctor204Response) VisitDeleteDoctorResponse(w http.Respons
 }
 
 type DeleteDoctor400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeleteDoctor400ApplicationProblemPlusJSONResponse) VisitDeleteDoctorResponse(w http.ResponseWriter) error {
@@ -22790,7 +22872,7 @@ func (response DeleteDoctor400ApplicationProblemPlusJSONResponse) VisitDeleteDoc
 	return err
 }
 
-type DeleteDoctor401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteDoctor401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteDoctor401ApplicationProblemPlusJSONResponse) VisitDeleteDoctorResponse(w http.ResponseWriter) error {
 
@@ -22804,7 +22886,7 @@ func (response DeleteDoctor401ApplicationProblemPlusJSONResponse) VisitDeleteDoc
 	return err
 }
 
-type DeleteDoctor403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteDoctor403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteDoctor403ApplicationProblemPlusJSONResponse) VisitDeleteDoctorResponse(w http.ResponseWriter) error {
 
@@ -22818,7 +22900,7 @@ func (response DeleteDoctor403ApplicationProblemPlusJSONResponse) VisitDeleteDoc
 	return err
 }
 
-type DeleteDoctor404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteDoctor404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteDoctor404ApplicationProblemPlusJSONResponse) VisitDeleteDoctorResponse(w http.ResponseWriter) error {
 
@@ -22832,7 +22914,7 @@ func (response DeleteDoctor404ApplicationProblemPlusJSONResponse) VisitDeleteDoc
 	return err
 }
 
-type DeleteDoctor412ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteDoctor412ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteDoctor412ApplicationProblemPlusJSONResponse) VisitDeleteDoctorResponse(w http.ResponseWriter) error {
 
@@ -22847,7 +22929,7 @@ func (response DeleteDoctor412ApplicationProblemPlusJSONResponse) VisitDeleteDoc
 }
 
 type DeleteDoctordefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -22888,7 +22970,7 @@ func (response GetOwnDoctor200JSONResponse) VisitGetOwnDoctorResponse(w http.Res
 }
 
 type GetOwnDoctor400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetOwnDoctor400ApplicationProblemPlusJSONResponse) VisitGetOwnDoctorResponse(w http.ResponseWriter) error {
@@ -22903,7 +22985,7 @@ func (response GetOwnDoctor400ApplicationProblemPlusJSONResponse) VisitGetOwnDoc
 	return err
 }
 
-type GetOwnDoctor401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetOwnDoctor401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetOwnDoctor401ApplicationProblemPlusJSONResponse) VisitGetOwnDoctorResponse(w http.ResponseWriter) error {
 
@@ -22917,7 +22999,7 @@ func (response GetOwnDoctor401ApplicationProblemPlusJSONResponse) VisitGetOwnDoc
 	return err
 }
 
-type GetOwnDoctor403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetOwnDoctor403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetOwnDoctor403ApplicationProblemPlusJSONResponse) VisitGetOwnDoctorResponse(w http.ResponseWriter) error {
 
@@ -22931,7 +23013,7 @@ func (response GetOwnDoctor403ApplicationProblemPlusJSONResponse) VisitGetOwnDoc
 	return err
 }
 
-type GetOwnDoctor404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetOwnDoctor404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetOwnDoctor404ApplicationProblemPlusJSONResponse) VisitGetOwnDoctorResponse(w http.ResponseWriter) error {
 
@@ -22946,7 +23028,7 @@ func (response GetOwnDoctor404ApplicationProblemPlusJSONResponse) VisitGetOwnDoc
 }
 
 type GetOwnDoctordefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -22992,7 +23074,7 @@ func (response CreateDoctor201JSONResponse) VisitCreateDoctorResponse(w http.Res
 }
 
 type CreateDoctor400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CreateDoctor400ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
@@ -23007,7 +23089,7 @@ func (response CreateDoctor400ApplicationProblemPlusJSONResponse) VisitCreateDoc
 	return err
 }
 
-type CreateDoctor401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateDoctor401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateDoctor401ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
@@ -23021,7 +23103,7 @@ func (response CreateDoctor401ApplicationProblemPlusJSONResponse) VisitCreateDoc
 	return err
 }
 
-type CreateDoctor403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateDoctor403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateDoctor403ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
@@ -23035,7 +23117,7 @@ func (response CreateDoctor403ApplicationProblemPlusJSONResponse) VisitCreateDoc
 	return err
 }
 
-type CreateDoctor409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateDoctor409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateDoctor409ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
@@ -23049,7 +23131,7 @@ func (response CreateDoctor409ApplicationProblemPlusJSONResponse) VisitCreateDoc
 	return err
 }
 
-type CreateDoctor422ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateDoctor422ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateDoctor422ApplicationProblemPlusJSONResponse) VisitCreateDoctorResponse(w http.ResponseWriter) error {
 
@@ -23064,7 +23146,7 @@ func (response CreateDoctor422ApplicationProblemPlusJSONResponse) VisitCreateDoc
 }
 
 type CreateDoctordefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -23107,7 +23189,7 @@ func (response UpdateDoctor200JSONResponse) VisitUpdateDoctorResponse(w http.Res
 }
 
 type UpdateDoctor400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateDoctor400ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
@@ -23122,7 +23204,7 @@ func (response UpdateDoctor400ApplicationProblemPlusJSONResponse) VisitUpdateDoc
 	return err
 }
 
-type UpdateDoctor401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdateDoctor401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdateDoctor401ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
@@ -23136,7 +23218,7 @@ func (response UpdateDoctor401ApplicationProblemPlusJSONResponse) VisitUpdateDoc
 	return err
 }
 
-type UpdateDoctor403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdateDoctor403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdateDoctor403ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
@@ -23150,7 +23232,7 @@ func (response UpdateDoctor403ApplicationProblemPlusJSONResponse) VisitUpdateDoc
 	return err
 }
 
-type UpdateDoctor404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdateDoctor404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdateDoctor404ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
@@ -23164,7 +23246,7 @@ func (response UpdateDoctor404ApplicationProblemPlusJSONResponse) VisitUpdateDoc
 	return err
 }
 
-type UpdateDoctor412ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdateDoctor412ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdateDoctor412ApplicationProblemPlusJSONResponse) VisitUpdateDoctorResponse(w http.ResponseWriter) error {
 
@@ -23179,7 +23261,7 @@ func (response UpdateDoctor412ApplicationProblemPlusJSONResponse) VisitUpdateDoc
 }
 
 type UpdateDoctordefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -23228,7 +23310,7 @@ func (response ListTimeOff200JSONResponse) VisitListTimeOffResponse(w http.Respo
 }
 
 type ListTimeOff400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListTimeOff400ApplicationProblemPlusJSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
@@ -23243,7 +23325,7 @@ func (response ListTimeOff400ApplicationProblemPlusJSONResponse) VisitListTimeOf
 	return err
 }
 
-type ListTimeOff401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ListTimeOff401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ListTimeOff401ApplicationProblemPlusJSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
 
@@ -23257,7 +23339,7 @@ func (response ListTimeOff401ApplicationProblemPlusJSONResponse) VisitListTimeOf
 	return err
 }
 
-type ListTimeOff403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ListTimeOff403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ListTimeOff403ApplicationProblemPlusJSONResponse) VisitListTimeOffResponse(w http.ResponseWriter) error {
 
@@ -23272,7 +23354,7 @@ func (response ListTimeOff403ApplicationProblemPlusJSONResponse) VisitListTimeOf
 }
 
 type ListTimeOffdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -23312,7 +23394,7 @@ func (response CreateTimeOff201JSONResponse) VisitCreateTimeOffResponse(w http.R
 }
 
 type CreateTimeOff400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CreateTimeOff400ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
@@ -23327,7 +23409,7 @@ func (response CreateTimeOff400ApplicationProblemPlusJSONResponse) VisitCreateTi
 	return err
 }
 
-type CreateTimeOff401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateTimeOff401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateTimeOff401ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
@@ -23341,7 +23423,7 @@ func (response CreateTimeOff401ApplicationProblemPlusJSONResponse) VisitCreateTi
 	return err
 }
 
-type CreateTimeOff403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateTimeOff403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateTimeOff403ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
@@ -23355,7 +23437,7 @@ func (response CreateTimeOff403ApplicationProblemPlusJSONResponse) VisitCreateTi
 	return err
 }
 
-type CreateTimeOff404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateTimeOff404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateTimeOff404ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
@@ -23369,7 +23451,7 @@ func (response CreateTimeOff404ApplicationProblemPlusJSONResponse) VisitCreateTi
 	return err
 }
 
-type CreateTimeOff409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateTimeOff409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateTimeOff409ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
@@ -23383,7 +23465,7 @@ func (response CreateTimeOff409ApplicationProblemPlusJSONResponse) VisitCreateTi
 	return err
 }
 
-type CreateTimeOff422ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateTimeOff422ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateTimeOff422ApplicationProblemPlusJSONResponse) VisitCreateTimeOffResponse(w http.ResponseWriter) error {
 
@@ -23398,7 +23480,7 @@ func (response CreateTimeOff422ApplicationProblemPlusJSONResponse) VisitCreateTi
 }
 
 type CreateTimeOffdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -23431,7 +23513,7 @@ func (response DeleteTimeOff204Response) VisitDeleteTimeOffResponse(w http.Respo
 }
 
 type DeleteTimeOff400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeleteTimeOff400ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
@@ -23446,7 +23528,7 @@ func (response DeleteTimeOff400ApplicationProblemPlusJSONResponse) VisitDeleteTi
 	return err
 }
 
-type DeleteTimeOff401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteTimeOff401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteTimeOff401ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
 
@@ -23460,7 +23542,7 @@ func (response DeleteTimeOff401ApplicationProblemPlusJSONResponse) VisitDeleteTi
 	return err
 }
 
-type DeleteTimeOff403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteTimeOff403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteTimeOff403ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
 
@@ -23474,7 +23556,7 @@ func (response DeleteTimeOff403ApplicationProblemPlusJSONResponse) VisitDeleteTi
 	return err
 }
 
-type DeleteTimeOff404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteTimeOff404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteTimeOff404ApplicationProblemPlusJSONResponse) VisitDeleteTimeOffResponse(w http.ResponseWriter) error {
 
@@ -23489,7 +23571,7 @@ func (response DeleteTimeOff404ApplicationProblemPlusJSONResponse) VisitDeleteTi
 }
 
 type DeleteTimeOffdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -23530,7 +23612,7 @@ func (response GetWorkingHours200JSONResponse) VisitGetWorkingHoursResponse(w ht
 }
 
 type GetWorkingHours400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetWorkingHours400ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
@@ -23545,7 +23627,7 @@ func (response GetWorkingHours400ApplicationProblemPlusJSONResponse) VisitGetWor
 	return err
 }
 
-type GetWorkingHours401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetWorkingHours401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetWorkingHours401ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
 
@@ -23559,7 +23641,7 @@ func (response GetWorkingHours401ApplicationProblemPlusJSONResponse) VisitGetWor
 	return err
 }
 
-type GetWorkingHours403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetWorkingHours403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetWorkingHours403ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
 
@@ -23573,7 +23655,7 @@ func (response GetWorkingHours403ApplicationProblemPlusJSONResponse) VisitGetWor
 	return err
 }
 
-type GetWorkingHours404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetWorkingHours404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetWorkingHours404ApplicationProblemPlusJSONResponse) VisitGetWorkingHoursResponse(w http.ResponseWriter) error {
 
@@ -23588,7 +23670,7 @@ func (response GetWorkingHours404ApplicationProblemPlusJSONResponse) VisitGetWor
 }
 
 type GetWorkingHoursdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -23631,7 +23713,7 @@ func (response SetWorkingHours200JSONResponse) VisitSetWorkingHoursResponse(w ht
 }
 
 type SetWorkingHours400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response SetWorkingHours400ApplicationProblemPlusJSONResponse) VisitSetWorkingHoursResponse(w http.ResponseWriter) error {
@@ -23646,7 +23728,7 @@ func (response SetWorkingHours400ApplicationProblemPlusJSONResponse) VisitSetWor
 	return err
 }
 
-type SetWorkingHours401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type SetWorkingHours401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response SetWorkingHours401ApplicationProblemPlusJSONResponse) VisitSetWorkingHoursResponse(w http.ResponseWriter) error {
 
@@ -23660,7 +23742,7 @@ func (response SetWorkingHours401ApplicationProblemPlusJSONResponse) VisitSetWor
 	return err
 }
 
-type SetWorkingHours403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type SetWorkingHours403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response SetWorkingHours403ApplicationProblemPlusJSONResponse) VisitSetWorkingHoursResponse(w http.ResponseWriter) error {
 
@@ -23674,7 +23756,7 @@ func (response SetWorkingHours403ApplicationProblemPlusJSONResponse) VisitSetWor
 	return err
 }
 
-type SetWorkingHours404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type SetWorkingHours404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response SetWorkingHours404ApplicationProblemPlusJSONResponse) VisitSetWorkingHoursResponse(w http.ResponseWriter) error {
 
@@ -23688,7 +23770,7 @@ func (response SetWorkingHours404ApplicationProblemPlusJSONResponse) VisitSetWor
 	return err
 }
 
-type SetWorkingHours412ApplicationProblemPlusJSONResponse externalRef2.Problem
+type SetWorkingHours412ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response SetWorkingHours412ApplicationProblemPlusJSONResponse) VisitSetWorkingHoursResponse(w http.ResponseWriter) error {
 
@@ -23703,7 +23785,7 @@ func (response SetWorkingHours412ApplicationProblemPlusJSONResponse) VisitSetWor
 }
 
 type SetWorkingHoursdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -23736,7 +23818,7 @@ func (response DeletePatient204Response) VisitDeletePatientResponse(w http.Respo
 }
 
 type DeletePatient400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeletePatient400ApplicationProblemPlusJSONResponse) VisitDeletePatientResponse(w http.ResponseWriter) error {
@@ -23751,7 +23833,7 @@ func (response DeletePatient400ApplicationProblemPlusJSONResponse) VisitDeletePa
 	return err
 }
 
-type DeletePatient401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeletePatient401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeletePatient401ApplicationProblemPlusJSONResponse) VisitDeletePatientResponse(w http.ResponseWriter) error {
 
@@ -23765,7 +23847,7 @@ func (response DeletePatient401ApplicationProblemPlusJSONResponse) VisitDeletePa
 	return err
 }
 
-type DeletePatient403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeletePatient403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeletePatient403ApplicationProblemPlusJSONResponse) VisitDeletePatientResponse(w http.ResponseWriter) error {
 
@@ -23779,7 +23861,7 @@ func (response DeletePatient403ApplicationProblemPlusJSONResponse) VisitDeletePa
 	return err
 }
 
-type DeletePatient404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeletePatient404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeletePatient404ApplicationProblemPlusJSONResponse) VisitDeletePatientResponse(w http.ResponseWriter) error {
 
@@ -23793,7 +23875,7 @@ func (response DeletePatient404ApplicationProblemPlusJSONResponse) VisitDeletePa
 	return err
 }
 
-type DeletePatient412ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeletePatient412ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeletePatient412ApplicationProblemPlusJSONResponse) VisitDeletePatientResponse(w http.ResponseWriter) error {
 
@@ -23808,7 +23890,7 @@ func (response DeletePatient412ApplicationProblemPlusJSONResponse) VisitDeletePa
 }
 
 type DeletePatientdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -23849,7 +23931,7 @@ func (response GetOwnPatient200JSONResponse) VisitGetOwnPatientResponse(w http.R
 }
 
 type GetOwnPatient400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetOwnPatient400ApplicationProblemPlusJSONResponse) VisitGetOwnPatientResponse(w http.ResponseWriter) error {
@@ -23864,7 +23946,7 @@ func (response GetOwnPatient400ApplicationProblemPlusJSONResponse) VisitGetOwnPa
 	return err
 }
 
-type GetOwnPatient401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetOwnPatient401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetOwnPatient401ApplicationProblemPlusJSONResponse) VisitGetOwnPatientResponse(w http.ResponseWriter) error {
 
@@ -23878,7 +23960,7 @@ func (response GetOwnPatient401ApplicationProblemPlusJSONResponse) VisitGetOwnPa
 	return err
 }
 
-type GetOwnPatient403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetOwnPatient403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetOwnPatient403ApplicationProblemPlusJSONResponse) VisitGetOwnPatientResponse(w http.ResponseWriter) error {
 
@@ -23892,7 +23974,7 @@ func (response GetOwnPatient403ApplicationProblemPlusJSONResponse) VisitGetOwnPa
 	return err
 }
 
-type GetOwnPatient404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetOwnPatient404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetOwnPatient404ApplicationProblemPlusJSONResponse) VisitGetOwnPatientResponse(w http.ResponseWriter) error {
 
@@ -23907,7 +23989,7 @@ func (response GetOwnPatient404ApplicationProblemPlusJSONResponse) VisitGetOwnPa
 }
 
 type GetOwnPatientdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -23952,8 +24034,27 @@ func (response CreatePatient201JSONResponse) VisitCreatePatientResponse(w http.R
 	return err
 }
 
+type CreatePatient202JSONResponse struct {
+	externalRef2.DeferredJSONResponse
+}
+
+func (response CreatePatient202JSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreatePatient400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CreatePatient400ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
@@ -23968,7 +24069,7 @@ func (response CreatePatient400ApplicationProblemPlusJSONResponse) VisitCreatePa
 	return err
 }
 
-type CreatePatient401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreatePatient401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreatePatient401ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
@@ -23982,7 +24083,7 @@ func (response CreatePatient401ApplicationProblemPlusJSONResponse) VisitCreatePa
 	return err
 }
 
-type CreatePatient403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreatePatient403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreatePatient403ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
@@ -23996,7 +24097,7 @@ func (response CreatePatient403ApplicationProblemPlusJSONResponse) VisitCreatePa
 	return err
 }
 
-type CreatePatient409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreatePatient409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreatePatient409ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
@@ -24010,7 +24111,7 @@ func (response CreatePatient409ApplicationProblemPlusJSONResponse) VisitCreatePa
 	return err
 }
 
-type CreatePatient422ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreatePatient422ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreatePatient422ApplicationProblemPlusJSONResponse) VisitCreatePatientResponse(w http.ResponseWriter) error {
 
@@ -24025,7 +24126,7 @@ func (response CreatePatient422ApplicationProblemPlusJSONResponse) VisitCreatePa
 }
 
 type CreatePatientdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -24068,7 +24169,7 @@ func (response UpdatePatient200JSONResponse) VisitUpdatePatientResponse(w http.R
 }
 
 type UpdatePatient400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response UpdatePatient400ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
@@ -24083,7 +24184,7 @@ func (response UpdatePatient400ApplicationProblemPlusJSONResponse) VisitUpdatePa
 	return err
 }
 
-type UpdatePatient401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdatePatient401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdatePatient401ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
@@ -24097,7 +24198,7 @@ func (response UpdatePatient401ApplicationProblemPlusJSONResponse) VisitUpdatePa
 	return err
 }
 
-type UpdatePatient403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdatePatient403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdatePatient403ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
@@ -24111,7 +24212,7 @@ func (response UpdatePatient403ApplicationProblemPlusJSONResponse) VisitUpdatePa
 	return err
 }
 
-type UpdatePatient404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdatePatient404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdatePatient404ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
@@ -24125,7 +24226,7 @@ func (response UpdatePatient404ApplicationProblemPlusJSONResponse) VisitUpdatePa
 	return err
 }
 
-type UpdatePatient412ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdatePatient412ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdatePatient412ApplicationProblemPlusJSONResponse) VisitUpdatePatientResponse(w http.ResponseWriter) error {
 
@@ -24140,7 +24241,7 @@ func (response UpdatePatient412ApplicationProblemPlusJSONResponse) VisitUpdatePa
 }
 
 type UpdatePatientdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -24182,7 +24283,7 @@ func (response GetPatient200JSONResponse) VisitGetPatientResponse(w http.Respons
 }
 
 type GetPatient400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetPatient400ApplicationProblemPlusJSONResponse) VisitGetPatientResponse(w http.ResponseWriter) error {
@@ -24197,7 +24298,7 @@ func (response GetPatient400ApplicationProblemPlusJSONResponse) VisitGetPatientR
 	return err
 }
 
-type GetPatient401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetPatient401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetPatient401ApplicationProblemPlusJSONResponse) VisitGetPatientResponse(w http.ResponseWriter) error {
 
@@ -24211,7 +24312,7 @@ func (response GetPatient401ApplicationProblemPlusJSONResponse) VisitGetPatientR
 	return err
 }
 
-type GetPatient403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetPatient403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetPatient403ApplicationProblemPlusJSONResponse) VisitGetPatientResponse(w http.ResponseWriter) error {
 
@@ -24225,7 +24326,7 @@ func (response GetPatient403ApplicationProblemPlusJSONResponse) VisitGetPatientR
 	return err
 }
 
-type GetPatient404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetPatient404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetPatient404ApplicationProblemPlusJSONResponse) VisitGetPatientResponse(w http.ResponseWriter) error {
 
@@ -24240,7 +24341,7 @@ func (response GetPatient404ApplicationProblemPlusJSONResponse) VisitGetPatientR
 }
 
 type GetPatientdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -24289,7 +24390,7 @@ func (response ListSchedule200JSONResponse) VisitListScheduleResponse(w http.Res
 }
 
 type ListSchedule400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListSchedule400ApplicationProblemPlusJSONResponse) VisitListScheduleResponse(w http.ResponseWriter) error {
@@ -24304,7 +24405,7 @@ func (response ListSchedule400ApplicationProblemPlusJSONResponse) VisitListSched
 	return err
 }
 
-type ListSchedule401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ListSchedule401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ListSchedule401ApplicationProblemPlusJSONResponse) VisitListScheduleResponse(w http.ResponseWriter) error {
 
@@ -24318,7 +24419,7 @@ func (response ListSchedule401ApplicationProblemPlusJSONResponse) VisitListSched
 	return err
 }
 
-type ListSchedule403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ListSchedule403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ListSchedule403ApplicationProblemPlusJSONResponse) VisitListScheduleResponse(w http.ResponseWriter) error {
 
@@ -24333,7 +24434,7 @@ func (response ListSchedule403ApplicationProblemPlusJSONResponse) VisitListSched
 }
 
 type ListScheduledefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -24379,7 +24480,7 @@ func (response BookForPatient201JSONResponse) VisitBookForPatientResponse(w http
 }
 
 type BookForPatient400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response BookForPatient400ApplicationProblemPlusJSONResponse) VisitBookForPatientResponse(w http.ResponseWriter) error {
@@ -24394,7 +24495,7 @@ func (response BookForPatient400ApplicationProblemPlusJSONResponse) VisitBookFor
 	return err
 }
 
-type BookForPatient401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type BookForPatient401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response BookForPatient401ApplicationProblemPlusJSONResponse) VisitBookForPatientResponse(w http.ResponseWriter) error {
 
@@ -24408,7 +24509,7 @@ func (response BookForPatient401ApplicationProblemPlusJSONResponse) VisitBookFor
 	return err
 }
 
-type BookForPatient403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type BookForPatient403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response BookForPatient403ApplicationProblemPlusJSONResponse) VisitBookForPatientResponse(w http.ResponseWriter) error {
 
@@ -24422,7 +24523,7 @@ func (response BookForPatient403ApplicationProblemPlusJSONResponse) VisitBookFor
 	return err
 }
 
-type BookForPatient404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type BookForPatient404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response BookForPatient404ApplicationProblemPlusJSONResponse) VisitBookForPatientResponse(w http.ResponseWriter) error {
 
@@ -24436,7 +24537,7 @@ func (response BookForPatient404ApplicationProblemPlusJSONResponse) VisitBookFor
 	return err
 }
 
-type BookForPatient409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type BookForPatient409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response BookForPatient409ApplicationProblemPlusJSONResponse) VisitBookForPatientResponse(w http.ResponseWriter) error {
 
@@ -24450,7 +24551,7 @@ func (response BookForPatient409ApplicationProblemPlusJSONResponse) VisitBookFor
 	return err
 }
 
-type BookForPatient422ApplicationProblemPlusJSONResponse externalRef2.Problem
+type BookForPatient422ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response BookForPatient422ApplicationProblemPlusJSONResponse) VisitBookForPatientResponse(w http.ResponseWriter) error {
 
@@ -24465,7 +24566,7 @@ func (response BookForPatient422ApplicationProblemPlusJSONResponse) VisitBookFor
 }
 
 type BookForPatientdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -24507,7 +24608,7 @@ func (response GetScheduledAppointment200JSONResponse) VisitGetScheduledAppointm
 }
 
 type GetScheduledAppointment400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetScheduledAppointment400ApplicationProblemPlusJSONResponse) VisitGetScheduledAppointmentResponse(w http.ResponseWriter) error {
@@ -24522,7 +24623,7 @@ func (response GetScheduledAppointment400ApplicationProblemPlusJSONResponse) Vis
 	return err
 }
 
-type GetScheduledAppointment401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetScheduledAppointment401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetScheduledAppointment401ApplicationProblemPlusJSONResponse) VisitGetScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24536,7 +24637,7 @@ func (response GetScheduledAppointment401ApplicationProblemPlusJSONResponse) Vis
 	return err
 }
 
-type GetScheduledAppointment403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetScheduledAppointment403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetScheduledAppointment403ApplicationProblemPlusJSONResponse) VisitGetScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24550,7 +24651,7 @@ func (response GetScheduledAppointment403ApplicationProblemPlusJSONResponse) Vis
 	return err
 }
 
-type GetScheduledAppointment404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetScheduledAppointment404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetScheduledAppointment404ApplicationProblemPlusJSONResponse) VisitGetScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24565,7 +24666,7 @@ func (response GetScheduledAppointment404ApplicationProblemPlusJSONResponse) Vis
 }
 
 type GetScheduledAppointmentdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -24609,7 +24710,7 @@ func (response CancelScheduledAppointment200JSONResponse) VisitCancelScheduledAp
 }
 
 type CancelScheduledAppointment400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CancelScheduledAppointment400ApplicationProblemPlusJSONResponse) VisitCancelScheduledAppointmentResponse(w http.ResponseWriter) error {
@@ -24624,7 +24725,7 @@ func (response CancelScheduledAppointment400ApplicationProblemPlusJSONResponse) 
 	return err
 }
 
-type CancelScheduledAppointment401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CancelScheduledAppointment401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CancelScheduledAppointment401ApplicationProblemPlusJSONResponse) VisitCancelScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24638,7 +24739,7 @@ func (response CancelScheduledAppointment401ApplicationProblemPlusJSONResponse) 
 	return err
 }
 
-type CancelScheduledAppointment403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CancelScheduledAppointment403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CancelScheduledAppointment403ApplicationProblemPlusJSONResponse) VisitCancelScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24652,7 +24753,7 @@ func (response CancelScheduledAppointment403ApplicationProblemPlusJSONResponse) 
 	return err
 }
 
-type CancelScheduledAppointment404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CancelScheduledAppointment404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CancelScheduledAppointment404ApplicationProblemPlusJSONResponse) VisitCancelScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24666,7 +24767,7 @@ func (response CancelScheduledAppointment404ApplicationProblemPlusJSONResponse) 
 	return err
 }
 
-type CancelScheduledAppointment409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CancelScheduledAppointment409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CancelScheduledAppointment409ApplicationProblemPlusJSONResponse) VisitCancelScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24680,7 +24781,7 @@ func (response CancelScheduledAppointment409ApplicationProblemPlusJSONResponse) 
 	return err
 }
 
-type CancelScheduledAppointment422ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CancelScheduledAppointment422ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CancelScheduledAppointment422ApplicationProblemPlusJSONResponse) VisitCancelScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24695,7 +24796,7 @@ func (response CancelScheduledAppointment422ApplicationProblemPlusJSONResponse) 
 }
 
 type CancelScheduledAppointmentdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -24738,7 +24839,7 @@ func (response CompleteAppointment200JSONResponse) VisitCompleteAppointmentRespo
 }
 
 type CompleteAppointment400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CompleteAppointment400ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
@@ -24753,7 +24854,7 @@ func (response CompleteAppointment400ApplicationProblemPlusJSONResponse) VisitCo
 	return err
 }
 
-type CompleteAppointment401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CompleteAppointment401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CompleteAppointment401ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24767,7 +24868,7 @@ func (response CompleteAppointment401ApplicationProblemPlusJSONResponse) VisitCo
 	return err
 }
 
-type CompleteAppointment403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CompleteAppointment403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CompleteAppointment403ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24781,7 +24882,7 @@ func (response CompleteAppointment403ApplicationProblemPlusJSONResponse) VisitCo
 	return err
 }
 
-type CompleteAppointment404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CompleteAppointment404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CompleteAppointment404ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24795,7 +24896,7 @@ func (response CompleteAppointment404ApplicationProblemPlusJSONResponse) VisitCo
 	return err
 }
 
-type CompleteAppointment409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CompleteAppointment409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CompleteAppointment409ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24809,7 +24910,7 @@ func (response CompleteAppointment409ApplicationProblemPlusJSONResponse) VisitCo
 	return err
 }
 
-type CompleteAppointment422ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CompleteAppointment422ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CompleteAppointment422ApplicationProblemPlusJSONResponse) VisitCompleteAppointmentResponse(w http.ResponseWriter) error {
 
@@ -24824,7 +24925,7 @@ func (response CompleteAppointment422ApplicationProblemPlusJSONResponse) VisitCo
 }
 
 type CompleteAppointmentdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -24867,7 +24968,7 @@ func (response MarkNoShow200JSONResponse) VisitMarkNoShowResponse(w http.Respons
 }
 
 type MarkNoShow400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response MarkNoShow400ApplicationProblemPlusJSONResponse) VisitMarkNoShowResponse(w http.ResponseWriter) error {
@@ -24882,7 +24983,7 @@ func (response MarkNoShow400ApplicationProblemPlusJSONResponse) VisitMarkNoShowR
 	return err
 }
 
-type MarkNoShow401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type MarkNoShow401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response MarkNoShow401ApplicationProblemPlusJSONResponse) VisitMarkNoShowResponse(w http.ResponseWriter) error {
 
@@ -24896,7 +24997,7 @@ func (response MarkNoShow401ApplicationProblemPlusJSONResponse) VisitMarkNoShowR
 	return err
 }
 
-type MarkNoShow403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type MarkNoShow403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response MarkNoShow403ApplicationProblemPlusJSONResponse) VisitMarkNoShowResponse(w http.ResponseWriter) error {
 
@@ -24910,7 +25011,7 @@ func (response MarkNoShow403ApplicationProblemPlusJSONResponse) VisitMarkNoShowR
 	return err
 }
 
-type MarkNoShow404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type MarkNoShow404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response MarkNoShow404ApplicationProblemPlusJSONResponse) VisitMarkNoShowResponse(w http.ResponseWriter) error {
 
@@ -24924,7 +25025,7 @@ func (response MarkNoShow404ApplicationProblemPlusJSONResponse) VisitMarkNoShowR
 	return err
 }
 
-type MarkNoShow409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type MarkNoShow409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response MarkNoShow409ApplicationProblemPlusJSONResponse) VisitMarkNoShowResponse(w http.ResponseWriter) error {
 
@@ -24938,7 +25039,7 @@ func (response MarkNoShow409ApplicationProblemPlusJSONResponse) VisitMarkNoShowR
 	return err
 }
 
-type MarkNoShow422ApplicationProblemPlusJSONResponse externalRef2.Problem
+type MarkNoShow422ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response MarkNoShow422ApplicationProblemPlusJSONResponse) VisitMarkNoShowResponse(w http.ResponseWriter) error {
 
@@ -24953,7 +25054,7 @@ func (response MarkNoShow422ApplicationProblemPlusJSONResponse) VisitMarkNoShowR
 }
 
 type MarkNoShowdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -24997,7 +25098,7 @@ func (response RescheduleScheduledAppointment200JSONResponse) VisitRescheduleSch
 }
 
 type RescheduleScheduledAppointment400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response RescheduleScheduledAppointment400ApplicationProblemPlusJSONResponse) VisitRescheduleScheduledAppointmentResponse(w http.ResponseWriter) error {
@@ -25012,7 +25113,7 @@ func (response RescheduleScheduledAppointment400ApplicationProblemPlusJSONRespon
 	return err
 }
 
-type RescheduleScheduledAppointment401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type RescheduleScheduledAppointment401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response RescheduleScheduledAppointment401ApplicationProblemPlusJSONResponse) VisitRescheduleScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -25026,7 +25127,7 @@ func (response RescheduleScheduledAppointment401ApplicationProblemPlusJSONRespon
 	return err
 }
 
-type RescheduleScheduledAppointment403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type RescheduleScheduledAppointment403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response RescheduleScheduledAppointment403ApplicationProblemPlusJSONResponse) VisitRescheduleScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -25040,7 +25141,7 @@ func (response RescheduleScheduledAppointment403ApplicationProblemPlusJSONRespon
 	return err
 }
 
-type RescheduleScheduledAppointment404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type RescheduleScheduledAppointment404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response RescheduleScheduledAppointment404ApplicationProblemPlusJSONResponse) VisitRescheduleScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -25054,7 +25155,7 @@ func (response RescheduleScheduledAppointment404ApplicationProblemPlusJSONRespon
 	return err
 }
 
-type RescheduleScheduledAppointment409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type RescheduleScheduledAppointment409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response RescheduleScheduledAppointment409ApplicationProblemPlusJSONResponse) VisitRescheduleScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -25068,7 +25169,7 @@ func (response RescheduleScheduledAppointment409ApplicationProblemPlusJSONRespon
 	return err
 }
 
-type RescheduleScheduledAppointment412ApplicationProblemPlusJSONResponse externalRef2.Problem
+type RescheduleScheduledAppointment412ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response RescheduleScheduledAppointment412ApplicationProblemPlusJSONResponse) VisitRescheduleScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -25082,7 +25183,7 @@ func (response RescheduleScheduledAppointment412ApplicationProblemPlusJSONRespon
 	return err
 }
 
-type RescheduleScheduledAppointment422ApplicationProblemPlusJSONResponse externalRef2.Problem
+type RescheduleScheduledAppointment422ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response RescheduleScheduledAppointment422ApplicationProblemPlusJSONResponse) VisitRescheduleScheduledAppointmentResponse(w http.ResponseWriter) error {
 
@@ -25097,7 +25198,7 @@ func (response RescheduleScheduledAppointment422ApplicationProblemPlusJSONRespon
 }
 
 type RescheduleScheduledAppointmentdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -25146,7 +25247,7 @@ func (response ListSlots200JSONResponse) VisitListSlotsResponse(w http.ResponseW
 }
 
 type ListSlots400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListSlots400ApplicationProblemPlusJSONResponse) VisitListSlotsResponse(w http.ResponseWriter) error {
@@ -25162,7 +25263,7 @@ func (response ListSlots400ApplicationProblemPlusJSONResponse) VisitListSlotsRes
 }
 
 type ListSlotsdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -25211,7 +25312,7 @@ func (response ListSpecialities200JSONResponse) VisitListSpecialitiesResponse(w 
 }
 
 type ListSpecialities400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListSpecialities400ApplicationProblemPlusJSONResponse) VisitListSpecialitiesResponse(w http.ResponseWriter) error {
@@ -25227,7 +25328,7 @@ func (response ListSpecialities400ApplicationProblemPlusJSONResponse) VisitListS
 }
 
 type ListSpecialitiesdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -25273,7 +25374,7 @@ func (response CreateSpeciality201JSONResponse) VisitCreateSpecialityResponse(w 
 }
 
 type CreateSpeciality400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CreateSpeciality400ApplicationProblemPlusJSONResponse) VisitCreateSpecialityResponse(w http.ResponseWriter) error {
@@ -25288,7 +25389,7 @@ func (response CreateSpeciality400ApplicationProblemPlusJSONResponse) VisitCreat
 	return err
 }
 
-type CreateSpeciality401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateSpeciality401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateSpeciality401ApplicationProblemPlusJSONResponse) VisitCreateSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25302,7 +25403,7 @@ func (response CreateSpeciality401ApplicationProblemPlusJSONResponse) VisitCreat
 	return err
 }
 
-type CreateSpeciality403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateSpeciality403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateSpeciality403ApplicationProblemPlusJSONResponse) VisitCreateSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25316,7 +25417,7 @@ func (response CreateSpeciality403ApplicationProblemPlusJSONResponse) VisitCreat
 	return err
 }
 
-type CreateSpeciality409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateSpeciality409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateSpeciality409ApplicationProblemPlusJSONResponse) VisitCreateSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25330,7 +25431,7 @@ func (response CreateSpeciality409ApplicationProblemPlusJSONResponse) VisitCreat
 	return err
 }
 
-type CreateSpeciality422ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateSpeciality422ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateSpeciality422ApplicationProblemPlusJSONResponse) VisitCreateSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25345,7 +25446,7 @@ func (response CreateSpeciality422ApplicationProblemPlusJSONResponse) VisitCreat
 }
 
 type CreateSpecialitydefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -25379,7 +25480,7 @@ func (response DeleteSpeciality204Response) VisitDeleteSpecialityResponse(w http
 }
 
 type DeleteSpeciality400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeleteSpeciality400ApplicationProblemPlusJSONResponse) VisitDeleteSpecialityResponse(w http.ResponseWriter) error {
@@ -25394,7 +25495,7 @@ func (response DeleteSpeciality400ApplicationProblemPlusJSONResponse) VisitDelet
 	return err
 }
 
-type DeleteSpeciality401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteSpeciality401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteSpeciality401ApplicationProblemPlusJSONResponse) VisitDeleteSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25408,7 +25509,7 @@ func (response DeleteSpeciality401ApplicationProblemPlusJSONResponse) VisitDelet
 	return err
 }
 
-type DeleteSpeciality403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteSpeciality403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteSpeciality403ApplicationProblemPlusJSONResponse) VisitDeleteSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25422,7 +25523,7 @@ func (response DeleteSpeciality403ApplicationProblemPlusJSONResponse) VisitDelet
 	return err
 }
 
-type DeleteSpeciality404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteSpeciality404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteSpeciality404ApplicationProblemPlusJSONResponse) VisitDeleteSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25436,7 +25537,7 @@ func (response DeleteSpeciality404ApplicationProblemPlusJSONResponse) VisitDelet
 	return err
 }
 
-type DeleteSpeciality409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteSpeciality409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteSpeciality409ApplicationProblemPlusJSONResponse) VisitDeleteSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25450,7 +25551,7 @@ func (response DeleteSpeciality409ApplicationProblemPlusJSONResponse) VisitDelet
 	return err
 }
 
-type DeleteSpeciality412ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteSpeciality412ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteSpeciality412ApplicationProblemPlusJSONResponse) VisitDeleteSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25465,7 +25566,7 @@ func (response DeleteSpeciality412ApplicationProblemPlusJSONResponse) VisitDelet
 }
 
 type DeleteSpecialitydefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -25507,7 +25608,7 @@ func (response GetSpeciality200JSONResponse) VisitGetSpecialityResponse(w http.R
 }
 
 type GetSpeciality400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetSpeciality400ApplicationProblemPlusJSONResponse) VisitGetSpecialityResponse(w http.ResponseWriter) error {
@@ -25522,7 +25623,7 @@ func (response GetSpeciality400ApplicationProblemPlusJSONResponse) VisitGetSpeci
 	return err
 }
 
-type GetSpeciality404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetSpeciality404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetSpeciality404ApplicationProblemPlusJSONResponse) VisitGetSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25537,7 +25638,7 @@ func (response GetSpeciality404ApplicationProblemPlusJSONResponse) VisitGetSpeci
 }
 
 type GetSpecialitydefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -25581,7 +25682,7 @@ func (response UpdateSpeciality200JSONResponse) VisitUpdateSpecialityResponse(w 
 }
 
 type UpdateSpeciality400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateSpeciality400ApplicationProblemPlusJSONResponse) VisitUpdateSpecialityResponse(w http.ResponseWriter) error {
@@ -25596,7 +25697,7 @@ func (response UpdateSpeciality400ApplicationProblemPlusJSONResponse) VisitUpdat
 	return err
 }
 
-type UpdateSpeciality401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdateSpeciality401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdateSpeciality401ApplicationProblemPlusJSONResponse) VisitUpdateSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25610,7 +25711,7 @@ func (response UpdateSpeciality401ApplicationProblemPlusJSONResponse) VisitUpdat
 	return err
 }
 
-type UpdateSpeciality403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdateSpeciality403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdateSpeciality403ApplicationProblemPlusJSONResponse) VisitUpdateSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25624,7 +25725,7 @@ func (response UpdateSpeciality403ApplicationProblemPlusJSONResponse) VisitUpdat
 	return err
 }
 
-type UpdateSpeciality404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdateSpeciality404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdateSpeciality404ApplicationProblemPlusJSONResponse) VisitUpdateSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25638,7 +25739,7 @@ func (response UpdateSpeciality404ApplicationProblemPlusJSONResponse) VisitUpdat
 	return err
 }
 
-type UpdateSpeciality409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdateSpeciality409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdateSpeciality409ApplicationProblemPlusJSONResponse) VisitUpdateSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25652,7 +25753,7 @@ func (response UpdateSpeciality409ApplicationProblemPlusJSONResponse) VisitUpdat
 	return err
 }
 
-type UpdateSpeciality412ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdateSpeciality412ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdateSpeciality412ApplicationProblemPlusJSONResponse) VisitUpdateSpecialityResponse(w http.ResponseWriter) error {
 
@@ -25667,7 +25768,7 @@ func (response UpdateSpeciality412ApplicationProblemPlusJSONResponse) VisitUpdat
 }
 
 type UpdateSpecialitydefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -25716,7 +25817,7 @@ func (response ListWaitlistEntries200JSONResponse) VisitListWaitlistEntriesRespo
 }
 
 type ListWaitlistEntries400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListWaitlistEntries400ApplicationProblemPlusJSONResponse) VisitListWaitlistEntriesResponse(w http.ResponseWriter) error {
@@ -25731,7 +25832,7 @@ func (response ListWaitlistEntries400ApplicationProblemPlusJSONResponse) VisitLi
 	return err
 }
 
-type ListWaitlistEntries401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ListWaitlistEntries401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ListWaitlistEntries401ApplicationProblemPlusJSONResponse) VisitListWaitlistEntriesResponse(w http.ResponseWriter) error {
 
@@ -25745,7 +25846,7 @@ func (response ListWaitlistEntries401ApplicationProblemPlusJSONResponse) VisitLi
 	return err
 }
 
-type ListWaitlistEntries403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ListWaitlistEntries403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ListWaitlistEntries403ApplicationProblemPlusJSONResponse) VisitListWaitlistEntriesResponse(w http.ResponseWriter) error {
 
@@ -25760,7 +25861,7 @@ func (response ListWaitlistEntries403ApplicationProblemPlusJSONResponse) VisitLi
 }
 
 type ListWaitlistEntriesdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -25814,7 +25915,7 @@ func (response JoinWaitlist201JSONResponse) VisitJoinWaitlistResponse(w http.Res
 }
 
 type JoinWaitlist400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response JoinWaitlist400ApplicationProblemPlusJSONResponse) VisitJoinWaitlistResponse(w http.ResponseWriter) error {
@@ -25829,7 +25930,7 @@ func (response JoinWaitlist400ApplicationProblemPlusJSONResponse) VisitJoinWaitl
 	return err
 }
 
-type JoinWaitlist401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type JoinWaitlist401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response JoinWaitlist401ApplicationProblemPlusJSONResponse) VisitJoinWaitlistResponse(w http.ResponseWriter) error {
 
@@ -25843,7 +25944,7 @@ func (response JoinWaitlist401ApplicationProblemPlusJSONResponse) VisitJoinWaitl
 	return err
 }
 
-type JoinWaitlist403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type JoinWaitlist403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response JoinWaitlist403ApplicationProblemPlusJSONResponse) VisitJoinWaitlistResponse(w http.ResponseWriter) error {
 
@@ -25857,7 +25958,7 @@ func (response JoinWaitlist403ApplicationProblemPlusJSONResponse) VisitJoinWaitl
 	return err
 }
 
-type JoinWaitlist409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type JoinWaitlist409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response JoinWaitlist409ApplicationProblemPlusJSONResponse) VisitJoinWaitlistResponse(w http.ResponseWriter) error {
 
@@ -25871,7 +25972,7 @@ func (response JoinWaitlist409ApplicationProblemPlusJSONResponse) VisitJoinWaitl
 	return err
 }
 
-type JoinWaitlist422ApplicationProblemPlusJSONResponse externalRef2.Problem
+type JoinWaitlist422ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response JoinWaitlist422ApplicationProblemPlusJSONResponse) VisitJoinWaitlistResponse(w http.ResponseWriter) error {
 
@@ -25886,7 +25987,7 @@ func (response JoinWaitlist422ApplicationProblemPlusJSONResponse) VisitJoinWaitl
 }
 
 type JoinWaitlistdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -25920,7 +26021,7 @@ func (response LeaveWaitlist204Response) VisitLeaveWaitlistResponse(w http.Respo
 }
 
 type LeaveWaitlist400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response LeaveWaitlist400ApplicationProblemPlusJSONResponse) VisitLeaveWaitlistResponse(w http.ResponseWriter) error {
@@ -25935,7 +26036,7 @@ func (response LeaveWaitlist400ApplicationProblemPlusJSONResponse) VisitLeaveWai
 	return err
 }
 
-type LeaveWaitlist401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type LeaveWaitlist401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response LeaveWaitlist401ApplicationProblemPlusJSONResponse) VisitLeaveWaitlistResponse(w http.ResponseWriter) error {
 
@@ -25949,7 +26050,7 @@ func (response LeaveWaitlist401ApplicationProblemPlusJSONResponse) VisitLeaveWai
 	return err
 }
 
-type LeaveWaitlist403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type LeaveWaitlist403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response LeaveWaitlist403ApplicationProblemPlusJSONResponse) VisitLeaveWaitlistResponse(w http.ResponseWriter) error {
 
@@ -25963,7 +26064,7 @@ func (response LeaveWaitlist403ApplicationProblemPlusJSONResponse) VisitLeaveWai
 	return err
 }
 
-type LeaveWaitlist404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type LeaveWaitlist404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response LeaveWaitlist404ApplicationProblemPlusJSONResponse) VisitLeaveWaitlistResponse(w http.ResponseWriter) error {
 
@@ -25977,7 +26078,7 @@ func (response LeaveWaitlist404ApplicationProblemPlusJSONResponse) VisitLeaveWai
 	return err
 }
 
-type LeaveWaitlist409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type LeaveWaitlist409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response LeaveWaitlist409ApplicationProblemPlusJSONResponse) VisitLeaveWaitlistResponse(w http.ResponseWriter) error {
 
@@ -25991,7 +26092,7 @@ func (response LeaveWaitlist409ApplicationProblemPlusJSONResponse) VisitLeaveWai
 	return err
 }
 
-type LeaveWaitlist412ApplicationProblemPlusJSONResponse externalRef2.Problem
+type LeaveWaitlist412ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response LeaveWaitlist412ApplicationProblemPlusJSONResponse) VisitLeaveWaitlistResponse(w http.ResponseWriter) error {
 
@@ -26006,7 +26107,7 @@ func (response LeaveWaitlist412ApplicationProblemPlusJSONResponse) VisitLeaveWai
 }
 
 type LeaveWaitlistdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -26055,7 +26156,7 @@ func (response GetWaitlistEntry200JSONResponse) VisitGetWaitlistEntryResponse(w 
 }
 
 type GetWaitlistEntry400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetWaitlistEntry400ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
@@ -26070,7 +26171,7 @@ func (response GetWaitlistEntry400ApplicationProblemPlusJSONResponse) VisitGetWa
 	return err
 }
 
-type GetWaitlistEntry401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetWaitlistEntry401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetWaitlistEntry401ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
 
@@ -26084,7 +26185,7 @@ func (response GetWaitlistEntry401ApplicationProblemPlusJSONResponse) VisitGetWa
 	return err
 }
 
-type GetWaitlistEntry403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetWaitlistEntry403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
 
@@ -26098,7 +26199,7 @@ func (response GetWaitlistEntry403ApplicationProblemPlusJSONResponse) VisitGetWa
 	return err
 }
 
-type GetWaitlistEntry404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetWaitlistEntry404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetWaitlistEntry404ApplicationProblemPlusJSONResponse) VisitGetWaitlistEntryResponse(w http.ResponseWriter) error {
 
@@ -26113,7 +26214,7 @@ func (response GetWaitlistEntry404ApplicationProblemPlusJSONResponse) VisitGetWa
 }
 
 type GetWaitlistEntrydefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -26159,7 +26260,7 @@ func (response AcceptOffer201JSONResponse) VisitAcceptOfferResponse(w http.Respo
 }
 
 type AcceptOffer400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response AcceptOffer400ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
@@ -26174,7 +26275,7 @@ func (response AcceptOffer400ApplicationProblemPlusJSONResponse) VisitAcceptOffe
 	return err
 }
 
-type AcceptOffer401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type AcceptOffer401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response AcceptOffer401ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
 
@@ -26188,7 +26289,7 @@ func (response AcceptOffer401ApplicationProblemPlusJSONResponse) VisitAcceptOffe
 	return err
 }
 
-type AcceptOffer403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type AcceptOffer403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response AcceptOffer403ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
 
@@ -26202,7 +26303,7 @@ func (response AcceptOffer403ApplicationProblemPlusJSONResponse) VisitAcceptOffe
 	return err
 }
 
-type AcceptOffer404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type AcceptOffer404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response AcceptOffer404ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
 
@@ -26216,7 +26317,7 @@ func (response AcceptOffer404ApplicationProblemPlusJSONResponse) VisitAcceptOffe
 	return err
 }
 
-type AcceptOffer409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type AcceptOffer409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response AcceptOffer409ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
 
@@ -26230,7 +26331,7 @@ func (response AcceptOffer409ApplicationProblemPlusJSONResponse) VisitAcceptOffe
 	return err
 }
 
-type AcceptOffer422ApplicationProblemPlusJSONResponse externalRef2.Problem
+type AcceptOffer422ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response AcceptOffer422ApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
 
@@ -26245,7 +26346,7 @@ func (response AcceptOffer422ApplicationProblemPlusJSONResponse) VisitAcceptOffe
 }
 
 type AcceptOfferdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -26295,7 +26396,7 @@ func (response DeclineOffer200JSONResponse) VisitDeclineOfferResponse(w http.Res
 }
 
 type DeclineOffer400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeclineOffer400ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
@@ -26310,7 +26411,7 @@ func (response DeclineOffer400ApplicationProblemPlusJSONResponse) VisitDeclineOf
 	return err
 }
 
-type DeclineOffer401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeclineOffer401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeclineOffer401ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
 
@@ -26324,7 +26425,7 @@ func (response DeclineOffer401ApplicationProblemPlusJSONResponse) VisitDeclineOf
 	return err
 }
 
-type DeclineOffer403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeclineOffer403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeclineOffer403ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
 
@@ -26338,7 +26439,7 @@ func (response DeclineOffer403ApplicationProblemPlusJSONResponse) VisitDeclineOf
 	return err
 }
 
-type DeclineOffer404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeclineOffer404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeclineOffer404ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
 
@@ -26352,7 +26453,7 @@ func (response DeclineOffer404ApplicationProblemPlusJSONResponse) VisitDeclineOf
 	return err
 }
 
-type DeclineOffer409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeclineOffer409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeclineOffer409ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
 
@@ -26366,7 +26467,7 @@ func (response DeclineOffer409ApplicationProblemPlusJSONResponse) VisitDeclineOf
 	return err
 }
 
-type DeclineOffer422ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeclineOffer422ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeclineOffer422ApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
 
@@ -26381,7 +26482,7 @@ func (response DeclineOffer422ApplicationProblemPlusJSONResponse) VisitDeclineOf
 }
 
 type DeclineOfferdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 

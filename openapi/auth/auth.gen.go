@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	externalRef2 "github.com/healthe/healthe/openapi/problem"
+	externalRef3 "github.com/healthe/healthe/openapi/problem"
 	"github.com/oapi-codegen/runtime"
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
@@ -321,10 +321,10 @@ type UserID = openapi_types.UUID
 // ListConsentsParams defines parameters for ListConsents.
 type ListConsentsParams struct {
 	// Limit How many items a page holds.
-	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef3.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef3.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListRoleRequestsParams defines parameters for ListRoleRequests.
@@ -336,10 +336,10 @@ type ListRoleRequestsParams struct {
 	Status *RoleRequestStatus `form:"status,omitempty" json:"status,omitempty"`
 
 	// Limit How many items a page holds.
-	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef3.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef3.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListRoleRequestsParamsView defines parameters for ListRoleRequests.
@@ -348,34 +348,34 @@ type ListRoleRequestsParamsView string
 // CreateRoleRequestParams defines parameters for CreateRoleRequest.
 type CreateRoleRequestParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef3.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ApproveRoleRequestParams defines parameters for ApproveRoleRequest.
 type ApproveRoleRequestParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef3.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef3.IfMatch `json:"If-Match,omitempty"`
 }
 
 // RefuseRoleRequestParams defines parameters for RefuseRoleRequest.
 type RefuseRoleRequestParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef3.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
 	// IfMatch The `ETag` that was read. When someone changed the thing since, the answer is 412.
-	IfMatch *externalRef2.IfMatch `json:"If-Match,omitempty"`
+	IfMatch *externalRef3.IfMatch `json:"If-Match,omitempty"`
 }
 
 // ListSessionsParams defines parameters for ListSessions.
 type ListSessionsParams struct {
 	// Limit How many items a page holds.
-	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef3.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef3.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // LogInJSONRequestBody defines body for LogIn for application/json ContentType.
@@ -3148,11 +3148,11 @@ type ListConsentsResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *ConsentPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListConsentsResponse200Headers
 }
@@ -3163,17 +3163,17 @@ func (r ListConsentsResponse) GetJSON200() *ConsentPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListConsentsResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r ListConsentsResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ListConsentsResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r ListConsentsResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListConsentsResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r ListConsentsResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3210,25 +3210,25 @@ type WithdrawConsentResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r WithdrawConsentResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r WithdrawConsentResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r WithdrawConsentResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r WithdrawConsentResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r WithdrawConsentResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r WithdrawConsentResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3272,7 +3272,7 @@ type GetJWKSResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *KeySet
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetJWKSResponse200Headers
 }
@@ -3283,7 +3283,7 @@ func (r GetJWKSResponse) GetJSON200() *KeySet {
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetJWKSResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r GetJWKSResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3322,13 +3322,13 @@ type LogInResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Login
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *externalRef2.Problem
+	ApplicationProblemJSON429 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3337,22 +3337,22 @@ func (r LogInResponse) GetJSON200() *Login {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r LogInResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r LogInResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r LogInResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r LogInResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r LogInResponse) GetApplicationProblemJSON429() *externalRef2.Problem {
+func (r LogInResponse) GetApplicationProblemJSON429() *externalRef3.Problem {
 	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r LogInResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r LogInResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3389,25 +3389,25 @@ type LogOutResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r LogOutResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r LogOutResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r LogOutResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r LogOutResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r LogOutResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r LogOutResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3446,11 +3446,11 @@ type GetMeResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Me
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3459,17 +3459,17 @@ func (r GetMeResponse) GetJSON200() *Me {
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetMeResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r GetMeResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetMeResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r GetMeResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetMeResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r GetMeResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3508,13 +3508,13 @@ type UpdateMeResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Me
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3523,22 +3523,22 @@ func (r UpdateMeResponse) GetJSON200() *Me {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r UpdateMeResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r UpdateMeResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r UpdateMeResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r UpdateMeResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r UpdateMeResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r UpdateMeResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r UpdateMeResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r UpdateMeResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3575,39 +3575,39 @@ type DeleteAccountResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *externalRef2.Problem
+	ApplicationProblemJSON429 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeleteAccountResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r DeleteAccountResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteAccountResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r DeleteAccountResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r DeleteAccountResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r DeleteAccountResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r DeleteAccountResponse) GetApplicationProblemJSON429() *externalRef2.Problem {
+func (r DeleteAccountResponse) GetApplicationProblemJSON429() *externalRef3.Problem {
 	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeleteAccountResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r DeleteAccountResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3644,39 +3644,39 @@ type ChangeEmailResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *externalRef2.Problem
+	ApplicationProblemJSON429 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ChangeEmailResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r ChangeEmailResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ChangeEmailResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r ChangeEmailResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r ChangeEmailResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r ChangeEmailResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r ChangeEmailResponse) GetApplicationProblemJSON429() *externalRef2.Problem {
+func (r ChangeEmailResponse) GetApplicationProblemJSON429() *externalRef3.Problem {
 	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ChangeEmailResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r ChangeEmailResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3713,32 +3713,32 @@ type ConfirmEmailResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *externalRef2.Problem
+	ApplicationProblemJSON429 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ConfirmEmailResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r ConfirmEmailResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ConfirmEmailResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r ConfirmEmailResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r ConfirmEmailResponse) GetApplicationProblemJSON429() *externalRef2.Problem {
+func (r ConfirmEmailResponse) GetApplicationProblemJSON429() *externalRef3.Problem {
 	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ConfirmEmailResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r ConfirmEmailResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3775,39 +3775,39 @@ type ChangePasswordResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *externalRef2.Problem
+	ApplicationProblemJSON429 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ChangePasswordResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r ChangePasswordResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ChangePasswordResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r ChangePasswordResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r ChangePasswordResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r ChangePasswordResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r ChangePasswordResponse) GetApplicationProblemJSON429() *externalRef2.Problem {
+func (r ChangePasswordResponse) GetApplicationProblemJSON429() *externalRef3.Problem {
 	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ChangePasswordResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r ChangePasswordResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3846,11 +3846,11 @@ type CreateRecoveryResponse struct {
 	// JSON202 the response for an HTTP 202 `application/json` response
 	JSON202 *Challenge
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *externalRef2.Problem
+	ApplicationProblemJSON429 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetJSON202 returns the response for an HTTP 202 `application/json` response
@@ -3859,17 +3859,17 @@ func (r CreateRecoveryResponse) GetJSON202() *Challenge {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CreateRecoveryResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r CreateRecoveryResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r CreateRecoveryResponse) GetApplicationProblemJSON429() *externalRef2.Problem {
+func (r CreateRecoveryResponse) GetApplicationProblemJSON429() *externalRef3.Problem {
 	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CreateRecoveryResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r CreateRecoveryResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3906,25 +3906,25 @@ type ConfirmRecoveryResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *externalRef2.Problem
+	ApplicationProblemJSON429 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ConfirmRecoveryResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r ConfirmRecoveryResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r ConfirmRecoveryResponse) GetApplicationProblemJSON429() *externalRef2.Problem {
+func (r ConfirmRecoveryResponse) GetApplicationProblemJSON429() *externalRef3.Problem {
 	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ConfirmRecoveryResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r ConfirmRecoveryResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -3963,11 +3963,11 @@ type RefreshSessionResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Session
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3976,17 +3976,17 @@ func (r RefreshSessionResponse) GetJSON200() *Session {
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r RefreshSessionResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r RefreshSessionResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r RefreshSessionResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r RefreshSessionResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r RefreshSessionResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r RefreshSessionResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4030,13 +4030,13 @@ type ListRoleRequestsResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *RoleRequestPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListRoleRequestsResponse200Headers
 }
@@ -4047,22 +4047,22 @@ func (r ListRoleRequestsResponse) GetJSON200() *RoleRequestPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListRoleRequestsResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r ListRoleRequestsResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ListRoleRequestsResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r ListRoleRequestsResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r ListRoleRequestsResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r ListRoleRequestsResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListRoleRequestsResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r ListRoleRequestsResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4107,17 +4107,17 @@ type CreateRoleRequestResponse struct {
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *RoleRequest
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef2.Problem
+	ApplicationProblemJSON422 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateRoleRequestResponse201Headers
 }
@@ -4128,32 +4128,32 @@ func (r CreateRoleRequestResponse) GetJSON201() *RoleRequest {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CreateRoleRequestResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r CreateRoleRequestResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r CreateRoleRequestResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r CreateRoleRequestResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r CreateRoleRequestResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r CreateRoleRequestResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r CreateRoleRequestResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r CreateRoleRequestResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r CreateRoleRequestResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
+func (r CreateRoleRequestResponse) GetApplicationProblemJSON422() *externalRef3.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CreateRoleRequestResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r CreateRoleRequestResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4197,13 +4197,13 @@ type GetRoleRequestResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *RoleRequest
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetRoleRequestResponse200Headers
 }
@@ -4214,22 +4214,22 @@ func (r GetRoleRequestResponse) GetJSON200() *RoleRequest {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetRoleRequestResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r GetRoleRequestResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetRoleRequestResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r GetRoleRequestResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetRoleRequestResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r GetRoleRequestResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetRoleRequestResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r GetRoleRequestResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4273,21 +4273,21 @@ type ApproveRoleRequestResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *RoleRequest
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef2.Problem
+	ApplicationProblemJSON412 *externalRef3.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef2.Problem
+	ApplicationProblemJSON422 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ApproveRoleRequestResponse200Headers
 }
@@ -4298,42 +4298,42 @@ func (r ApproveRoleRequestResponse) GetJSON200() *RoleRequest {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ApproveRoleRequestResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r ApproveRoleRequestResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ApproveRoleRequestResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r ApproveRoleRequestResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r ApproveRoleRequestResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r ApproveRoleRequestResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r ApproveRoleRequestResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r ApproveRoleRequestResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r ApproveRoleRequestResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r ApproveRoleRequestResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r ApproveRoleRequestResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
+func (r ApproveRoleRequestResponse) GetApplicationProblemJSON412() *externalRef3.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r ApproveRoleRequestResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
+func (r ApproveRoleRequestResponse) GetApplicationProblemJSON422() *externalRef3.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ApproveRoleRequestResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r ApproveRoleRequestResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4377,21 +4377,21 @@ type RefuseRoleRequestResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *RoleRequest
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
-	ApplicationProblemJSON412 *externalRef2.Problem
+	ApplicationProblemJSON412 *externalRef3.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef2.Problem
+	ApplicationProblemJSON422 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RefuseRoleRequestResponse200Headers
 }
@@ -4402,42 +4402,42 @@ func (r RefuseRoleRequestResponse) GetJSON200() *RoleRequest {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r RefuseRoleRequestResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r RefuseRoleRequestResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r RefuseRoleRequestResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r RefuseRoleRequestResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r RefuseRoleRequestResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r RefuseRoleRequestResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r RefuseRoleRequestResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r RefuseRoleRequestResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r RefuseRoleRequestResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r RefuseRoleRequestResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
-func (r RefuseRoleRequestResponse) GetApplicationProblemJSON412() *externalRef2.Problem {
+func (r RefuseRoleRequestResponse) GetApplicationProblemJSON412() *externalRef3.Problem {
 	return r.ApplicationProblemJSON412
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r RefuseRoleRequestResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
+func (r RefuseRoleRequestResponse) GetApplicationProblemJSON422() *externalRef3.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r RefuseRoleRequestResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r RefuseRoleRequestResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4474,18 +4474,18 @@ type DeleteOtherSessionsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteOtherSessionsResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r DeleteOtherSessionsResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeleteOtherSessionsResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r DeleteOtherSessionsResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4529,11 +4529,11 @@ type ListSessionsResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *SessionPage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListSessionsResponse200Headers
 }
@@ -4544,17 +4544,17 @@ func (r ListSessionsResponse) GetJSON200() *SessionPage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListSessionsResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r ListSessionsResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ListSessionsResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r ListSessionsResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListSessionsResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r ListSessionsResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4591,32 +4591,32 @@ type DeleteSessionResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeleteSessionResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r DeleteSessionResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeleteSessionResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r DeleteSessionResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r DeleteSessionResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r DeleteSessionResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeleteSessionResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r DeleteSessionResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4655,11 +4655,11 @@ type SignUpResponse struct {
 	// JSON202 the response for an HTTP 202 `application/json` response
 	JSON202 *Challenge
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *externalRef2.Problem
+	ApplicationProblemJSON429 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetJSON202 returns the response for an HTTP 202 `application/json` response
@@ -4668,17 +4668,17 @@ func (r SignUpResponse) GetJSON202() *Challenge {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r SignUpResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r SignUpResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r SignUpResponse) GetApplicationProblemJSON429() *externalRef2.Problem {
+func (r SignUpResponse) GetApplicationProblemJSON429() *externalRef3.Problem {
 	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r SignUpResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r SignUpResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4717,15 +4717,15 @@ type GetContactResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Contact
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4734,27 +4734,27 @@ func (r GetContactResponse) GetJSON200() *Contact {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetContactResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r GetContactResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetContactResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r GetContactResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetContactResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r GetContactResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetContactResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r GetContactResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetContactResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r GetContactResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4791,39 +4791,39 @@ type RevokeRoleResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r RevokeRoleResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r RevokeRoleResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r RevokeRoleResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r RevokeRoleResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r RevokeRoleResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r RevokeRoleResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r RevokeRoleResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r RevokeRoleResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r RevokeRoleResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r RevokeRoleResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4862,11 +4862,11 @@ type CreateVerificationResponse struct {
 	// JSON202 the response for an HTTP 202 `application/json` response
 	JSON202 *Challenge
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *externalRef2.Problem
+	ApplicationProblemJSON429 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetJSON202 returns the response for an HTTP 202 `application/json` response
@@ -4875,17 +4875,17 @@ func (r CreateVerificationResponse) GetJSON202() *Challenge {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r CreateVerificationResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r CreateVerificationResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r CreateVerificationResponse) GetApplicationProblemJSON429() *externalRef2.Problem {
+func (r CreateVerificationResponse) GetApplicationProblemJSON429() *externalRef3.Problem {
 	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r CreateVerificationResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r CreateVerificationResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -4922,25 +4922,25 @@ type ConfirmVerificationResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
-	ApplicationProblemJSON429 *externalRef2.Problem
+	ApplicationProblemJSON429 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ConfirmVerificationResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r ConfirmVerificationResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
-func (r ConfirmVerificationResponse) GetApplicationProblemJSON429() *externalRef2.Problem {
+func (r ConfirmVerificationResponse) GetApplicationProblemJSON429() *externalRef3.Problem {
 	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ConfirmVerificationResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r ConfirmVerificationResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -5595,21 +5595,21 @@ func ParseListConsentsResponse(rsp *http.Response) (*ListConsentsResponse, error
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5651,21 +5651,21 @@ func ParseWithdrawConsentResponse(rsp *http.Response) (*WithdrawConsentResponse,
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5698,7 +5698,7 @@ func ParseGetJWKSResponse(rsp *http.Response) (*GetJWKSResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5744,28 +5744,28 @@ func ParseLogInResponse(rsp *http.Response) (*LogInResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5794,21 +5794,21 @@ func ParseLogOutResponse(rsp *http.Response) (*LogOutResponse, error) {
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5841,21 +5841,21 @@ func ParseGetMeResponse(rsp *http.Response) (*GetMeResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5888,28 +5888,28 @@ func ParseUpdateMeResponse(rsp *http.Response) (*UpdateMeResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5938,35 +5938,35 @@ func ParseDeleteAccountResponse(rsp *http.Response) (*DeleteAccountResponse, err
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5995,35 +5995,35 @@ func ParseChangeEmailResponse(rsp *http.Response) (*ChangeEmailResponse, error) 
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6052,28 +6052,28 @@ func ParseConfirmEmailResponse(rsp *http.Response) (*ConfirmEmailResponse, error
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6102,35 +6102,35 @@ func ParseChangePasswordResponse(rsp *http.Response) (*ChangePasswordResponse, e
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6163,21 +6163,21 @@ func ParseCreateRecoveryResponse(rsp *http.Response) (*CreateRecoveryResponse, e
 		response.JSON202 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6206,21 +6206,21 @@ func ParseConfirmRecoveryResponse(rsp *http.Response) (*ConfirmRecoveryResponse,
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6253,21 +6253,21 @@ func ParseRefreshSessionResponse(rsp *http.Response) (*RefreshSessionResponse, e
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6300,28 +6300,28 @@ func ParseListRoleRequestsResponse(rsp *http.Response) (*ListRoleRequestsRespons
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6367,42 +6367,42 @@ func ParseCreateRoleRequestResponse(rsp *http.Response) (*CreateRoleRequestRespo
 		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6455,28 +6455,28 @@ func ParseGetRoleRequestResponse(rsp *http.Response) (*GetRoleRequestResponse, e
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6522,56 +6522,56 @@ func ParseApproveRoleRequestResponse(rsp *http.Response) (*ApproveRoleRequestRes
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6617,56 +6617,56 @@ func ParseRefuseRoleRequestResponse(rsp *http.Response) (*RefuseRoleRequestRespo
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON412 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6708,14 +6708,14 @@ func ParseDeleteOtherSessionsResponse(rsp *http.Response) (*DeleteOtherSessionsR
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6748,21 +6748,21 @@ func ParseListSessionsResponse(rsp *http.Response) (*ListSessionsResponse, error
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6804,28 +6804,28 @@ func ParseDeleteSessionResponse(rsp *http.Response) (*DeleteSessionResponse, err
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6858,21 +6858,21 @@ func ParseSignUpResponse(rsp *http.Response) (*SignUpResponse, error) {
 		response.JSON202 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6905,35 +6905,35 @@ func ParseGetContactResponse(rsp *http.Response) (*GetContactResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6962,35 +6962,35 @@ func ParseRevokeRoleResponse(rsp *http.Response) (*RevokeRoleResponse, error) {
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -7023,21 +7023,21 @@ func ParseCreateVerificationResponse(rsp *http.Response) (*CreateVerificationRes
 		response.JSON202 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -7066,21 +7066,21 @@ func ParseConfirmVerificationResponse(rsp *http.Response) (*ConfirmVerificationR
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -7522,7 +7522,7 @@ func (siw *ServerInterfaceWrapper) CreateRoleRequest(w http.ResponseWriter, r *h
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef2.IdempotencyKey
+		var IdempotencyKey externalRef3.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -7598,7 +7598,7 @@ func (siw *ServerInterfaceWrapper) ApproveRoleRequest(w http.ResponseWriter, r *
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef2.IdempotencyKey
+		var IdempotencyKey externalRef3.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -7617,7 +7617,7 @@ func (siw *ServerInterfaceWrapper) ApproveRoleRequest(w http.ResponseWriter, r *
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef2.IfMatch
+		var IfMatch externalRef3.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -7667,7 +7667,7 @@ func (siw *ServerInterfaceWrapper) RefuseRoleRequest(w http.ResponseWriter, r *h
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef2.IdempotencyKey
+		var IdempotencyKey externalRef3.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -7686,7 +7686,7 @@ func (siw *ServerInterfaceWrapper) RefuseRoleRequest(w http.ResponseWriter, r *h
 
 	// ------------- Optional header parameter "If-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
-		var IfMatch externalRef2.IfMatch
+		var IfMatch externalRef3.IfMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-Match", Count: n})
@@ -8099,7 +8099,7 @@ func (response ListConsents200JSONResponse) VisitListConsentsResponse(w http.Res
 }
 
 type ListConsents400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListConsents400ApplicationProblemPlusJSONResponse) VisitListConsentsResponse(w http.ResponseWriter) error {
@@ -8114,7 +8114,7 @@ func (response ListConsents400ApplicationProblemPlusJSONResponse) VisitListConse
 	return err
 }
 
-type ListConsents401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ListConsents401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ListConsents401ApplicationProblemPlusJSONResponse) VisitListConsentsResponse(w http.ResponseWriter) error {
 
@@ -8129,7 +8129,7 @@ func (response ListConsents401ApplicationProblemPlusJSONResponse) VisitListConse
 }
 
 type ListConsentsdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -8162,7 +8162,7 @@ func (response WithdrawConsent204Response) VisitWithdrawConsentResponse(w http.R
 }
 
 type WithdrawConsent400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response WithdrawConsent400ApplicationProblemPlusJSONResponse) VisitWithdrawConsentResponse(w http.ResponseWriter) error {
@@ -8177,7 +8177,7 @@ func (response WithdrawConsent400ApplicationProblemPlusJSONResponse) VisitWithdr
 	return err
 }
 
-type WithdrawConsent401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type WithdrawConsent401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response WithdrawConsent401ApplicationProblemPlusJSONResponse) VisitWithdrawConsentResponse(w http.ResponseWriter) error {
 
@@ -8192,7 +8192,7 @@ func (response WithdrawConsent401ApplicationProblemPlusJSONResponse) VisitWithdr
 }
 
 type WithdrawConsentdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -8240,7 +8240,7 @@ func (response GetJWKS200JSONResponse) VisitGetJWKSResponse(w http.ResponseWrite
 }
 
 type GetJWKSdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -8279,7 +8279,7 @@ func (response LogIn200JSONResponse) VisitLogInResponse(w http.ResponseWriter) e
 }
 
 type LogIn400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response LogIn400ApplicationProblemPlusJSONResponse) VisitLogInResponse(w http.ResponseWriter) error {
@@ -8294,7 +8294,7 @@ func (response LogIn400ApplicationProblemPlusJSONResponse) VisitLogInResponse(w 
 	return err
 }
 
-type LogIn401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type LogIn401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response LogIn401ApplicationProblemPlusJSONResponse) VisitLogInResponse(w http.ResponseWriter) error {
 
@@ -8308,7 +8308,7 @@ func (response LogIn401ApplicationProblemPlusJSONResponse) VisitLogInResponse(w 
 	return err
 }
 
-type LogIn429ApplicationProblemPlusJSONResponse externalRef2.Problem
+type LogIn429ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response LogIn429ApplicationProblemPlusJSONResponse) VisitLogInResponse(w http.ResponseWriter) error {
 
@@ -8323,7 +8323,7 @@ func (response LogIn429ApplicationProblemPlusJSONResponse) VisitLogInResponse(w 
 }
 
 type LogIndefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -8355,7 +8355,7 @@ func (response LogOut204Response) VisitLogOutResponse(w http.ResponseWriter) err
 }
 
 type LogOut401ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response LogOut401ApplicationProblemPlusJSONResponse) VisitLogOutResponse(w http.ResponseWriter) error {
@@ -8370,7 +8370,7 @@ func (response LogOut401ApplicationProblemPlusJSONResponse) VisitLogOutResponse(
 	return err
 }
 
-type LogOut409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type LogOut409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response LogOut409ApplicationProblemPlusJSONResponse) VisitLogOutResponse(w http.ResponseWriter) error {
 
@@ -8385,7 +8385,7 @@ func (response LogOut409ApplicationProblemPlusJSONResponse) VisitLogOutResponse(
 }
 
 type LogOutdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -8423,7 +8423,7 @@ func (response GetMe200JSONResponse) VisitGetMeResponse(w http.ResponseWriter) e
 }
 
 type GetMe401ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetMe401ApplicationProblemPlusJSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
@@ -8438,7 +8438,7 @@ func (response GetMe401ApplicationProblemPlusJSONResponse) VisitGetMeResponse(w 
 	return err
 }
 
-type GetMe403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetMe403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetMe403ApplicationProblemPlusJSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
 
@@ -8453,7 +8453,7 @@ func (response GetMe403ApplicationProblemPlusJSONResponse) VisitGetMeResponse(w 
 }
 
 type GetMedefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -8492,7 +8492,7 @@ func (response UpdateMe200JSONResponse) VisitUpdateMeResponse(w http.ResponseWri
 }
 
 type UpdateMe400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateMe400ApplicationProblemPlusJSONResponse) VisitUpdateMeResponse(w http.ResponseWriter) error {
@@ -8507,7 +8507,7 @@ func (response UpdateMe400ApplicationProblemPlusJSONResponse) VisitUpdateMeRespo
 	return err
 }
 
-type UpdateMe401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdateMe401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdateMe401ApplicationProblemPlusJSONResponse) VisitUpdateMeResponse(w http.ResponseWriter) error {
 
@@ -8521,7 +8521,7 @@ func (response UpdateMe401ApplicationProblemPlusJSONResponse) VisitUpdateMeRespo
 	return err
 }
 
-type UpdateMe403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type UpdateMe403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response UpdateMe403ApplicationProblemPlusJSONResponse) VisitUpdateMeResponse(w http.ResponseWriter) error {
 
@@ -8536,7 +8536,7 @@ func (response UpdateMe403ApplicationProblemPlusJSONResponse) VisitUpdateMeRespo
 }
 
 type UpdateMedefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -8569,7 +8569,7 @@ func (response DeleteAccount204Response) VisitDeleteAccountResponse(w http.Respo
 }
 
 type DeleteAccount400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeleteAccount400ApplicationProblemPlusJSONResponse) VisitDeleteAccountResponse(w http.ResponseWriter) error {
@@ -8584,7 +8584,7 @@ func (response DeleteAccount400ApplicationProblemPlusJSONResponse) VisitDeleteAc
 	return err
 }
 
-type DeleteAccount401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteAccount401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteAccount401ApplicationProblemPlusJSONResponse) VisitDeleteAccountResponse(w http.ResponseWriter) error {
 
@@ -8598,7 +8598,7 @@ func (response DeleteAccount401ApplicationProblemPlusJSONResponse) VisitDeleteAc
 	return err
 }
 
-type DeleteAccount403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteAccount403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteAccount403ApplicationProblemPlusJSONResponse) VisitDeleteAccountResponse(w http.ResponseWriter) error {
 
@@ -8612,7 +8612,7 @@ func (response DeleteAccount403ApplicationProblemPlusJSONResponse) VisitDeleteAc
 	return err
 }
 
-type DeleteAccount429ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteAccount429ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteAccount429ApplicationProblemPlusJSONResponse) VisitDeleteAccountResponse(w http.ResponseWriter) error {
 
@@ -8627,7 +8627,7 @@ func (response DeleteAccount429ApplicationProblemPlusJSONResponse) VisitDeleteAc
 }
 
 type DeleteAccountdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -8660,7 +8660,7 @@ func (response ChangeEmail202Response) VisitChangeEmailResponse(w http.ResponseW
 }
 
 type ChangeEmail400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ChangeEmail400ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
@@ -8675,7 +8675,7 @@ func (response ChangeEmail400ApplicationProblemPlusJSONResponse) VisitChangeEmai
 	return err
 }
 
-type ChangeEmail401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ChangeEmail401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ChangeEmail401ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
 
@@ -8689,7 +8689,7 @@ func (response ChangeEmail401ApplicationProblemPlusJSONResponse) VisitChangeEmai
 	return err
 }
 
-type ChangeEmail403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ChangeEmail403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ChangeEmail403ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
 
@@ -8703,7 +8703,7 @@ func (response ChangeEmail403ApplicationProblemPlusJSONResponse) VisitChangeEmai
 	return err
 }
 
-type ChangeEmail429ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ChangeEmail429ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ChangeEmail429ApplicationProblemPlusJSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
 
@@ -8718,7 +8718,7 @@ func (response ChangeEmail429ApplicationProblemPlusJSONResponse) VisitChangeEmai
 }
 
 type ChangeEmaildefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -8751,7 +8751,7 @@ func (response ConfirmEmail204Response) VisitConfirmEmailResponse(w http.Respons
 }
 
 type ConfirmEmail400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ConfirmEmail400ApplicationProblemPlusJSONResponse) VisitConfirmEmailResponse(w http.ResponseWriter) error {
@@ -8766,7 +8766,7 @@ func (response ConfirmEmail400ApplicationProblemPlusJSONResponse) VisitConfirmEm
 	return err
 }
 
-type ConfirmEmail401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ConfirmEmail401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ConfirmEmail401ApplicationProblemPlusJSONResponse) VisitConfirmEmailResponse(w http.ResponseWriter) error {
 
@@ -8780,7 +8780,7 @@ func (response ConfirmEmail401ApplicationProblemPlusJSONResponse) VisitConfirmEm
 	return err
 }
 
-type ConfirmEmail429ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ConfirmEmail429ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ConfirmEmail429ApplicationProblemPlusJSONResponse) VisitConfirmEmailResponse(w http.ResponseWriter) error {
 
@@ -8795,7 +8795,7 @@ func (response ConfirmEmail429ApplicationProblemPlusJSONResponse) VisitConfirmEm
 }
 
 type ConfirmEmaildefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -8828,7 +8828,7 @@ func (response ChangePassword204Response) VisitChangePasswordResponse(w http.Res
 }
 
 type ChangePassword400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ChangePassword400ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
@@ -8843,7 +8843,7 @@ func (response ChangePassword400ApplicationProblemPlusJSONResponse) VisitChangeP
 	return err
 }
 
-type ChangePassword401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ChangePassword401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ChangePassword401ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
 
@@ -8857,7 +8857,7 @@ func (response ChangePassword401ApplicationProblemPlusJSONResponse) VisitChangeP
 	return err
 }
 
-type ChangePassword403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ChangePassword403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ChangePassword403ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
 
@@ -8871,7 +8871,7 @@ func (response ChangePassword403ApplicationProblemPlusJSONResponse) VisitChangeP
 	return err
 }
 
-type ChangePassword429ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ChangePassword429ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ChangePassword429ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
 
@@ -8886,7 +8886,7 @@ func (response ChangePassword429ApplicationProblemPlusJSONResponse) VisitChangeP
 }
 
 type ChangePassworddefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -8925,7 +8925,7 @@ func (response CreateRecovery202JSONResponse) VisitCreateRecoveryResponse(w http
 }
 
 type CreateRecovery400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CreateRecovery400ApplicationProblemPlusJSONResponse) VisitCreateRecoveryResponse(w http.ResponseWriter) error {
@@ -8940,7 +8940,7 @@ func (response CreateRecovery400ApplicationProblemPlusJSONResponse) VisitCreateR
 	return err
 }
 
-type CreateRecovery429ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateRecovery429ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateRecovery429ApplicationProblemPlusJSONResponse) VisitCreateRecoveryResponse(w http.ResponseWriter) error {
 
@@ -8955,7 +8955,7 @@ func (response CreateRecovery429ApplicationProblemPlusJSONResponse) VisitCreateR
 }
 
 type CreateRecoverydefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -8989,7 +8989,7 @@ func (response ConfirmRecovery204Response) VisitConfirmRecoveryResponse(w http.R
 }
 
 type ConfirmRecovery400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ConfirmRecovery400ApplicationProblemPlusJSONResponse) VisitConfirmRecoveryResponse(w http.ResponseWriter) error {
@@ -9004,7 +9004,7 @@ func (response ConfirmRecovery400ApplicationProblemPlusJSONResponse) VisitConfir
 	return err
 }
 
-type ConfirmRecovery429ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ConfirmRecovery429ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ConfirmRecovery429ApplicationProblemPlusJSONResponse) VisitConfirmRecoveryResponse(w http.ResponseWriter) error {
 
@@ -9019,7 +9019,7 @@ func (response ConfirmRecovery429ApplicationProblemPlusJSONResponse) VisitConfir
 }
 
 type ConfirmRecoverydefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -9057,7 +9057,7 @@ func (response RefreshSession200JSONResponse) VisitRefreshSessionResponse(w http
 }
 
 type RefreshSession401ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response RefreshSession401ApplicationProblemPlusJSONResponse) VisitRefreshSessionResponse(w http.ResponseWriter) error {
@@ -9072,7 +9072,7 @@ func (response RefreshSession401ApplicationProblemPlusJSONResponse) VisitRefresh
 	return err
 }
 
-type RefreshSession409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type RefreshSession409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response RefreshSession409ApplicationProblemPlusJSONResponse) VisitRefreshSessionResponse(w http.ResponseWriter) error {
 
@@ -9087,7 +9087,7 @@ func (response RefreshSession409ApplicationProblemPlusJSONResponse) VisitRefresh
 }
 
 type RefreshSessiondefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -9136,7 +9136,7 @@ func (response ListRoleRequests200JSONResponse) VisitListRoleRequestsResponse(w 
 }
 
 type ListRoleRequests400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListRoleRequests400ApplicationProblemPlusJSONResponse) VisitListRoleRequestsResponse(w http.ResponseWriter) error {
@@ -9151,7 +9151,7 @@ func (response ListRoleRequests400ApplicationProblemPlusJSONResponse) VisitListR
 	return err
 }
 
-type ListRoleRequests401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ListRoleRequests401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ListRoleRequests401ApplicationProblemPlusJSONResponse) VisitListRoleRequestsResponse(w http.ResponseWriter) error {
 
@@ -9165,7 +9165,7 @@ func (response ListRoleRequests401ApplicationProblemPlusJSONResponse) VisitListR
 	return err
 }
 
-type ListRoleRequests403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ListRoleRequests403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ListRoleRequests403ApplicationProblemPlusJSONResponse) VisitListRoleRequestsResponse(w http.ResponseWriter) error {
 
@@ -9180,7 +9180,7 @@ func (response ListRoleRequests403ApplicationProblemPlusJSONResponse) VisitListR
 }
 
 type ListRoleRequestsdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -9234,7 +9234,7 @@ func (response CreateRoleRequest201JSONResponse) VisitCreateRoleRequestResponse(
 }
 
 type CreateRoleRequest400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CreateRoleRequest400ApplicationProblemPlusJSONResponse) VisitCreateRoleRequestResponse(w http.ResponseWriter) error {
@@ -9249,7 +9249,7 @@ func (response CreateRoleRequest400ApplicationProblemPlusJSONResponse) VisitCrea
 	return err
 }
 
-type CreateRoleRequest401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateRoleRequest401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateRoleRequest401ApplicationProblemPlusJSONResponse) VisitCreateRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9263,7 +9263,7 @@ func (response CreateRoleRequest401ApplicationProblemPlusJSONResponse) VisitCrea
 	return err
 }
 
-type CreateRoleRequest403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateRoleRequest403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateRoleRequest403ApplicationProblemPlusJSONResponse) VisitCreateRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9277,7 +9277,7 @@ func (response CreateRoleRequest403ApplicationProblemPlusJSONResponse) VisitCrea
 	return err
 }
 
-type CreateRoleRequest409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateRoleRequest409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateRoleRequest409ApplicationProblemPlusJSONResponse) VisitCreateRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9291,7 +9291,7 @@ func (response CreateRoleRequest409ApplicationProblemPlusJSONResponse) VisitCrea
 	return err
 }
 
-type CreateRoleRequest422ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateRoleRequest422ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateRoleRequest422ApplicationProblemPlusJSONResponse) VisitCreateRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9306,7 +9306,7 @@ func (response CreateRoleRequest422ApplicationProblemPlusJSONResponse) VisitCrea
 }
 
 type CreateRoleRequestdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -9355,7 +9355,7 @@ func (response GetRoleRequest200JSONResponse) VisitGetRoleRequestResponse(w http
 }
 
 type GetRoleRequest400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetRoleRequest400ApplicationProblemPlusJSONResponse) VisitGetRoleRequestResponse(w http.ResponseWriter) error {
@@ -9370,7 +9370,7 @@ func (response GetRoleRequest400ApplicationProblemPlusJSONResponse) VisitGetRole
 	return err
 }
 
-type GetRoleRequest401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetRoleRequest401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetRoleRequest401ApplicationProblemPlusJSONResponse) VisitGetRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9384,7 +9384,7 @@ func (response GetRoleRequest401ApplicationProblemPlusJSONResponse) VisitGetRole
 	return err
 }
 
-type GetRoleRequest404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetRoleRequest404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetRoleRequest404ApplicationProblemPlusJSONResponse) VisitGetRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9399,7 +9399,7 @@ func (response GetRoleRequest404ApplicationProblemPlusJSONResponse) VisitGetRole
 }
 
 type GetRoleRequestdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -9449,7 +9449,7 @@ func (response ApproveRoleRequest200JSONResponse) VisitApproveRoleRequestRespons
 }
 
 type ApproveRoleRequest400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ApproveRoleRequest400ApplicationProblemPlusJSONResponse) VisitApproveRoleRequestResponse(w http.ResponseWriter) error {
@@ -9464,7 +9464,7 @@ func (response ApproveRoleRequest400ApplicationProblemPlusJSONResponse) VisitApp
 	return err
 }
 
-type ApproveRoleRequest401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ApproveRoleRequest401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ApproveRoleRequest401ApplicationProblemPlusJSONResponse) VisitApproveRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9478,7 +9478,7 @@ func (response ApproveRoleRequest401ApplicationProblemPlusJSONResponse) VisitApp
 	return err
 }
 
-type ApproveRoleRequest403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ApproveRoleRequest403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ApproveRoleRequest403ApplicationProblemPlusJSONResponse) VisitApproveRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9492,7 +9492,7 @@ func (response ApproveRoleRequest403ApplicationProblemPlusJSONResponse) VisitApp
 	return err
 }
 
-type ApproveRoleRequest404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ApproveRoleRequest404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ApproveRoleRequest404ApplicationProblemPlusJSONResponse) VisitApproveRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9506,7 +9506,7 @@ func (response ApproveRoleRequest404ApplicationProblemPlusJSONResponse) VisitApp
 	return err
 }
 
-type ApproveRoleRequest409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ApproveRoleRequest409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ApproveRoleRequest409ApplicationProblemPlusJSONResponse) VisitApproveRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9520,7 +9520,7 @@ func (response ApproveRoleRequest409ApplicationProblemPlusJSONResponse) VisitApp
 	return err
 }
 
-type ApproveRoleRequest412ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ApproveRoleRequest412ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ApproveRoleRequest412ApplicationProblemPlusJSONResponse) VisitApproveRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9534,7 +9534,7 @@ func (response ApproveRoleRequest412ApplicationProblemPlusJSONResponse) VisitApp
 	return err
 }
 
-type ApproveRoleRequest422ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ApproveRoleRequest422ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ApproveRoleRequest422ApplicationProblemPlusJSONResponse) VisitApproveRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9549,7 +9549,7 @@ func (response ApproveRoleRequest422ApplicationProblemPlusJSONResponse) VisitApp
 }
 
 type ApproveRoleRequestdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -9600,7 +9600,7 @@ func (response RefuseRoleRequest200JSONResponse) VisitRefuseRoleRequestResponse(
 }
 
 type RefuseRoleRequest400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response RefuseRoleRequest400ApplicationProblemPlusJSONResponse) VisitRefuseRoleRequestResponse(w http.ResponseWriter) error {
@@ -9615,7 +9615,7 @@ func (response RefuseRoleRequest400ApplicationProblemPlusJSONResponse) VisitRefu
 	return err
 }
 
-type RefuseRoleRequest401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type RefuseRoleRequest401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response RefuseRoleRequest401ApplicationProblemPlusJSONResponse) VisitRefuseRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9629,7 +9629,7 @@ func (response RefuseRoleRequest401ApplicationProblemPlusJSONResponse) VisitRefu
 	return err
 }
 
-type RefuseRoleRequest403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type RefuseRoleRequest403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response RefuseRoleRequest403ApplicationProblemPlusJSONResponse) VisitRefuseRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9643,7 +9643,7 @@ func (response RefuseRoleRequest403ApplicationProblemPlusJSONResponse) VisitRefu
 	return err
 }
 
-type RefuseRoleRequest404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type RefuseRoleRequest404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response RefuseRoleRequest404ApplicationProblemPlusJSONResponse) VisitRefuseRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9657,7 +9657,7 @@ func (response RefuseRoleRequest404ApplicationProblemPlusJSONResponse) VisitRefu
 	return err
 }
 
-type RefuseRoleRequest409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type RefuseRoleRequest409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response RefuseRoleRequest409ApplicationProblemPlusJSONResponse) VisitRefuseRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9671,7 +9671,7 @@ func (response RefuseRoleRequest409ApplicationProblemPlusJSONResponse) VisitRefu
 	return err
 }
 
-type RefuseRoleRequest412ApplicationProblemPlusJSONResponse externalRef2.Problem
+type RefuseRoleRequest412ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response RefuseRoleRequest412ApplicationProblemPlusJSONResponse) VisitRefuseRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9685,7 +9685,7 @@ func (response RefuseRoleRequest412ApplicationProblemPlusJSONResponse) VisitRefu
 	return err
 }
 
-type RefuseRoleRequest422ApplicationProblemPlusJSONResponse externalRef2.Problem
+type RefuseRoleRequest422ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response RefuseRoleRequest422ApplicationProblemPlusJSONResponse) VisitRefuseRoleRequestResponse(w http.ResponseWriter) error {
 
@@ -9700,7 +9700,7 @@ func (response RefuseRoleRequest422ApplicationProblemPlusJSONResponse) VisitRefu
 }
 
 type RefuseRoleRequestdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -9732,7 +9732,7 @@ func (response DeleteOtherSessions204Response) VisitDeleteOtherSessionsResponse(
 }
 
 type DeleteOtherSessions401ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeleteOtherSessions401ApplicationProblemPlusJSONResponse) VisitDeleteOtherSessionsResponse(w http.ResponseWriter) error {
@@ -9748,7 +9748,7 @@ func (response DeleteOtherSessions401ApplicationProblemPlusJSONResponse) VisitDe
 }
 
 type DeleteOtherSessionsdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -9797,7 +9797,7 @@ func (response ListSessions200JSONResponse) VisitListSessionsResponse(w http.Res
 }
 
 type ListSessions400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListSessions400ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
@@ -9812,7 +9812,7 @@ func (response ListSessions400ApplicationProblemPlusJSONResponse) VisitListSessi
 	return err
 }
 
-type ListSessions401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ListSessions401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ListSessions401ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
 
@@ -9827,7 +9827,7 @@ func (response ListSessions401ApplicationProblemPlusJSONResponse) VisitListSessi
 }
 
 type ListSessionsdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -9860,7 +9860,7 @@ func (response DeleteSession204Response) VisitDeleteSessionResponse(w http.Respo
 }
 
 type DeleteSession400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeleteSession400ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
@@ -9875,7 +9875,7 @@ func (response DeleteSession400ApplicationProblemPlusJSONResponse) VisitDeleteSe
 	return err
 }
 
-type DeleteSession401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteSession401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteSession401ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
 
@@ -9889,7 +9889,7 @@ func (response DeleteSession401ApplicationProblemPlusJSONResponse) VisitDeleteSe
 	return err
 }
 
-type DeleteSession404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeleteSession404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeleteSession404ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
 
@@ -9904,7 +9904,7 @@ func (response DeleteSession404ApplicationProblemPlusJSONResponse) VisitDeleteSe
 }
 
 type DeleteSessiondefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -9943,7 +9943,7 @@ func (response SignUp202JSONResponse) VisitSignUpResponse(w http.ResponseWriter)
 }
 
 type SignUp400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response SignUp400ApplicationProblemPlusJSONResponse) VisitSignUpResponse(w http.ResponseWriter) error {
@@ -9958,7 +9958,7 @@ func (response SignUp400ApplicationProblemPlusJSONResponse) VisitSignUpResponse(
 	return err
 }
 
-type SignUp429ApplicationProblemPlusJSONResponse externalRef2.Problem
+type SignUp429ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response SignUp429ApplicationProblemPlusJSONResponse) VisitSignUpResponse(w http.ResponseWriter) error {
 
@@ -9973,7 +9973,7 @@ func (response SignUp429ApplicationProblemPlusJSONResponse) VisitSignUpResponse(
 }
 
 type SignUpdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -10012,7 +10012,7 @@ func (response GetContact200JSONResponse) VisitGetContactResponse(w http.Respons
 }
 
 type GetContact400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetContact400ApplicationProblemPlusJSONResponse) VisitGetContactResponse(w http.ResponseWriter) error {
@@ -10027,7 +10027,7 @@ func (response GetContact400ApplicationProblemPlusJSONResponse) VisitGetContactR
 	return err
 }
 
-type GetContact401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetContact401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetContact401ApplicationProblemPlusJSONResponse) VisitGetContactResponse(w http.ResponseWriter) error {
 
@@ -10041,7 +10041,7 @@ func (response GetContact401ApplicationProblemPlusJSONResponse) VisitGetContactR
 	return err
 }
 
-type GetContact403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetContact403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetContact403ApplicationProblemPlusJSONResponse) VisitGetContactResponse(w http.ResponseWriter) error {
 
@@ -10055,7 +10055,7 @@ func (response GetContact403ApplicationProblemPlusJSONResponse) VisitGetContactR
 	return err
 }
 
-type GetContact404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetContact404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetContact404ApplicationProblemPlusJSONResponse) VisitGetContactResponse(w http.ResponseWriter) error {
 
@@ -10070,7 +10070,7 @@ func (response GetContact404ApplicationProblemPlusJSONResponse) VisitGetContactR
 }
 
 type GetContactdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -10104,7 +10104,7 @@ func (response RevokeRole204Response) VisitRevokeRoleResponse(w http.ResponseWri
 }
 
 type RevokeRole400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response RevokeRole400ApplicationProblemPlusJSONResponse) VisitRevokeRoleResponse(w http.ResponseWriter) error {
@@ -10119,7 +10119,7 @@ func (response RevokeRole400ApplicationProblemPlusJSONResponse) VisitRevokeRoleR
 	return err
 }
 
-type RevokeRole401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type RevokeRole401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response RevokeRole401ApplicationProblemPlusJSONResponse) VisitRevokeRoleResponse(w http.ResponseWriter) error {
 
@@ -10133,7 +10133,7 @@ func (response RevokeRole401ApplicationProblemPlusJSONResponse) VisitRevokeRoleR
 	return err
 }
 
-type RevokeRole403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type RevokeRole403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response RevokeRole403ApplicationProblemPlusJSONResponse) VisitRevokeRoleResponse(w http.ResponseWriter) error {
 
@@ -10147,7 +10147,7 @@ func (response RevokeRole403ApplicationProblemPlusJSONResponse) VisitRevokeRoleR
 	return err
 }
 
-type RevokeRole404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type RevokeRole404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response RevokeRole404ApplicationProblemPlusJSONResponse) VisitRevokeRoleResponse(w http.ResponseWriter) error {
 
@@ -10162,7 +10162,7 @@ func (response RevokeRole404ApplicationProblemPlusJSONResponse) VisitRevokeRoleR
 }
 
 type RevokeRoledefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -10201,7 +10201,7 @@ func (response CreateVerification202JSONResponse) VisitCreateVerificationRespons
 }
 
 type CreateVerification400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response CreateVerification400ApplicationProblemPlusJSONResponse) VisitCreateVerificationResponse(w http.ResponseWriter) error {
@@ -10216,7 +10216,7 @@ func (response CreateVerification400ApplicationProblemPlusJSONResponse) VisitCre
 	return err
 }
 
-type CreateVerification429ApplicationProblemPlusJSONResponse externalRef2.Problem
+type CreateVerification429ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response CreateVerification429ApplicationProblemPlusJSONResponse) VisitCreateVerificationResponse(w http.ResponseWriter) error {
 
@@ -10231,7 +10231,7 @@ func (response CreateVerification429ApplicationProblemPlusJSONResponse) VisitCre
 }
 
 type CreateVerificationdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -10265,7 +10265,7 @@ func (response ConfirmVerification204Response) VisitConfirmVerificationResponse(
 }
 
 type ConfirmVerification400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ConfirmVerification400ApplicationProblemPlusJSONResponse) VisitConfirmVerificationResponse(w http.ResponseWriter) error {
@@ -10280,7 +10280,7 @@ func (response ConfirmVerification400ApplicationProblemPlusJSONResponse) VisitCo
 	return err
 }
 
-type ConfirmVerification429ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ConfirmVerification429ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ConfirmVerification429ApplicationProblemPlusJSONResponse) VisitConfirmVerificationResponse(w http.ResponseWriter) error {
 
@@ -10295,7 +10295,7 @@ func (response ConfirmVerification429ApplicationProblemPlusJSONResponse) VisitCo
 }
 
 type ConfirmVerificationdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 

@@ -9,17 +9,78 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	externalRef0 "github.com/healthe/healthe/openapi/appointment"
 	externalRef1 "github.com/healthe/healthe/openapi/auth"
-	externalRef2 "github.com/healthe/healthe/openapi/problem"
+	externalRef2 "github.com/healthe/healthe/openapi/deferred"
+	externalRef3 "github.com/healthe/healthe/openapi/problem"
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
+
+// Defines values for CircuitState.
+const (
+	CircuitStateClosed   CircuitState = "closed"
+	CircuitStateHalfOpen CircuitState = "half_open"
+	CircuitStateOpen     CircuitState = "open"
+)
+
+// Valid indicates whether the value is a known member of the CircuitState enum.
+func (e CircuitState) Valid() bool {
+	switch e {
+	case CircuitStateClosed:
+		return true
+	case CircuitStateHalfOpen:
+		return true
+	case CircuitStateOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NewOverrideState.
+const (
+	NewOverrideStateClosed NewOverrideState = "closed"
+	NewOverrideStateOpen   NewOverrideState = "open"
+)
+
+// Valid indicates whether the value is a known member of the NewOverrideState enum.
+func (e NewOverrideState) Valid() bool {
+	switch e {
+	case NewOverrideStateClosed:
+		return true
+	case NewOverrideStateOpen:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OverrideState.
+const (
+	OverrideStateClosed OverrideState = "closed"
+	OverrideStateOpen   OverrideState = "open"
+)
+
+// Valid indicates whether the value is a known member of the OverrideState enum.
+func (e OverrideState) Valid() bool {
+	switch e {
+	case OverrideStateClosed:
+		return true
+	case OverrideStateOpen:
+		return true
+	default:
+		return false
+	}
+}
 
 // Defines values for PartState.
 const (
@@ -36,6 +97,30 @@ func (e PartState) Valid() bool {
 	case Stale:
 		return true
 	case Unavailable:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListOperationsParamsState.
+const (
+	Failed    ListOperationsParamsState = "failed"
+	Pending   ListOperationsParamsState = "pending"
+	Succeeded ListOperationsParamsState = "succeeded"
+	Withdrawn ListOperationsParamsState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the ListOperationsParamsState enum.
+func (e ListOperationsParamsState) Valid() bool {
+	switch e {
+	case Failed:
+		return true
+	case Pending:
+		return true
+	case Succeeded:
+		return true
+	case Withdrawn:
 		return true
 	default:
 		return false
@@ -71,6 +156,153 @@ type AppointmentsPart struct {
 	State PartState `json:"state"`
 }
 
+// CacheReport Since the instance started.
+type CacheReport struct {
+	BoundBytes int64 `json:"bound_bytes"`
+	Bytes      int64 `json:"bytes"`
+
+	// Collapsed Reads that shared the answer of another in flight.
+	Collapsed int64 `json:"collapsed"`
+	Entries   int64 `json:"entries"`
+	Hits      int64 `json:"hits"`
+	Misses    int64 `json:"misses"`
+
+	// Stale Answers served past their time because the service was out.
+	Stale int64 `json:"stale"`
+}
+
+// Circuit One core service, seen by one instance; the rates and percentiles are of the last ten seconds.
+type Circuit struct {
+	CallsPerS   float64 `json:"calls_per_s"`
+	FailureRate float64 `json:"failure_rate"`
+	Forced      bool    `json:"forced"`
+
+	// Limit How many are let through at once, as adapted to the service's speed.
+	Limit int     `json:"limit"`
+	P50Ms float64 `json:"p50_ms"`
+	P95Ms float64 `json:"p95_ms"`
+	P99Ms float64 `json:"p99_ms"`
+
+	// Rejected Since the instance started: calls that the circuit or the bound on calls did not let through.
+	Rejected int64 `json:"rejected"`
+
+	// Retries Since the instance started.
+	Retries int64 `json:"retries"`
+
+	// Running Calls at this moment.
+	Running  int          `json:"running"`
+	Service  string       `json:"service"`
+	SlowRate float64      `json:"slow_rate"`
+	State    CircuitState `json:"state"`
+}
+
+// CircuitState defines model for Circuit.State.
+type CircuitState string
+
+// Circuits defines model for Circuits.
+type Circuits struct {
+	// Deferred Absent numbers are not known, as when the catalog's database is away.
+	Deferred DeferredWrites `json:"deferred"`
+
+	// Instances Each running instance of the catalog; this one alone where the others cannot be asked for.
+	Instances []InstanceReport `json:"instances"`
+
+	// Overrides Those in force.
+	Overrides []Override `json:"overrides"`
+}
+
+// Day defines model for Day.
+type Day struct {
+	Appointments AppointmentsPart   `json:"appointments"`
+	Date         openapi_types.Date `json:"date"`
+
+	// Doctor Without a `profile` while not `unavailable`, there is none yet.
+	Doctor  DoctorPart  `json:"doctor"`
+	TimeOff TimeOffPart `json:"time_off"`
+
+	// TimeZone On whose clock the day is counted: the clinic's, or UTC.
+	TimeZone     string           `json:"time_zone"`
+	WorkingHours WorkingHoursPart `json:"working_hours"`
+}
+
+// DeferredWrites Absent numbers are not known, as when the catalog's database is away.
+type DeferredWrites struct {
+	// OldestS How long the oldest of them has waited, in seconds.
+	OldestS *int64 `json:"oldest_s,omitempty"`
+	Pending *int64 `json:"pending,omitempty"`
+}
+
+// DoctorPage `state` is that of the list of doctors; where that is unavailable, the answer is a problem.
+type DoctorPage struct {
+	// AgeS How old a stale part is, in seconds.
+	AgeS       *Age          `json:"age_s,omitempty"`
+	Items      []FoundDoctor `json:"items"`
+	NextCursor *string       `json:"next_cursor,omitempty"`
+
+	// State `live`: asked for just now. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
+	State PartState `json:"state"`
+}
+
+// DoctorPart Without a `profile` while not `unavailable`, there is none yet.
+type DoctorPart struct {
+	// AgeS How old a stale part is, in seconds.
+	AgeS    *Age                 `json:"age_s,omitempty"`
+	Profile *externalRef0.Doctor `json:"profile,omitempty"`
+
+	// State `live`: asked for just now. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
+	State PartState `json:"state"`
+}
+
+// FoundDoctor defines model for FoundDoctor.
+type FoundDoctor struct {
+	Doctor externalRef0.Doctor `json:"doctor"`
+	Slots  SlotsPart           `json:"slots"`
+}
+
+// InstanceReport defines model for InstanceReport.
+type InstanceReport struct {
+	// Cache Since the instance started.
+	Cache      CacheReport `json:"cache"`
+	Circuits   []Circuit   `json:"circuits"`
+	Instance   string      `json:"instance"`
+	ReportedAt time.Time   `json:"reported_at"`
+}
+
+// NewOverride defines model for NewOverride.
+type NewOverride struct {
+	Reason string           `json:"reason"`
+	State  NewOverrideState `json:"state"`
+}
+
+// NewOverrideState defines model for NewOverride.State.
+type NewOverrideState string
+
+// OperationPage defines model for OperationPage.
+type OperationPage struct {
+	Items      []externalRef2.DeferredOperation `json:"items"`
+	NextCursor *string                          `json:"next_cursor,omitempty"`
+}
+
+// Override defines model for Override.
+type Override struct {
+	At         time.Time           `json:"at"`
+	By         openapi_types.UUID  `json:"by"`
+	Reason     string              `json:"reason"`
+	ReleasedAt *time.Time          `json:"released_at,omitempty"`
+	ReleasedBy *openapi_types.UUID `json:"released_by,omitempty"`
+	Service    string              `json:"service"`
+	State      OverrideState       `json:"state"`
+}
+
+// OverrideState defines model for Override.State.
+type OverrideState string
+
+// OverridePage defines model for OverridePage.
+type OverridePage struct {
+	Items      []Override `json:"items"`
+	NextCursor *string    `json:"next_cursor,omitempty"`
+}
+
 // Overview defines model for Overview.
 type Overview struct {
 	Account      AccountPart      `json:"account"`
@@ -92,6 +324,105 @@ type PatientPart struct {
 	// State `live`: asked for just now. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
 	State PartState `json:"state"`
 }
+
+// SlotsPart defines model for SlotsPart.
+type SlotsPart struct {
+	// AgeS How old a stale part is, in seconds.
+	AgeS *Age `json:"age_s,omitempty"`
+
+	// Items The next free ones within 31 days, soonest first; absent when `unavailable`.
+	Items *[]externalRef0.Slot `json:"items,omitempty"`
+
+	// State `live`: asked for just now. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
+	State PartState `json:"state"`
+}
+
+// TimeOffPart defines model for TimeOffPart.
+type TimeOffPart struct {
+	// AgeS How old a stale part is, in seconds.
+	AgeS *Age `json:"age_s,omitempty"`
+
+	// Items What touches the day; absent when `unavailable`.
+	Items *[]externalRef0.TimeOff `json:"items,omitempty"`
+
+	// More Whether there is more than these.
+	More *bool `json:"more,omitempty"`
+
+	// State `live`: asked for just now. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
+	State PartState `json:"state"`
+}
+
+// WorkingHoursPart defines model for WorkingHoursPart.
+type WorkingHoursPart struct {
+	// AgeS How old a stale part is, in seconds.
+	AgeS *Age `json:"age_s,omitempty"`
+
+	// Days Absent when `unavailable`.
+	Days *[]externalRef0.WorkingDay `json:"days,omitempty"`
+
+	// State `live`: asked for just now. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
+	State PartState `json:"state"`
+}
+
+// ListCircuitOverridesParams defines parameters for ListCircuitOverrides.
+type ListCircuitOverridesParams struct {
+	// Limit How many items a page holds.
+	Limit *externalRef3.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts, `next_cursor` of the page before.
+	Cursor *externalRef3.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// FindDoctorsParams defines parameters for FindDoctors.
+type FindDoctorsParams struct {
+	// SpecialityID The speciality.
+	SpecialityID openapi_types.UUID `form:"speciality_id" json:"speciality_id"`
+
+	// AppointmentTypeID How long the slots must be.
+	AppointmentTypeID openapi_types.UUID `form:"appointment_type_id" json:"appointment_type_id"`
+
+	// From The first day, today if not given.
+	From *openapi_types.Date `form:"from,omitempty" json:"from,omitempty"`
+
+	// Latitude Where you are, in degrees (WGS 84).
+	Latitude *float64 `form:"latitude,omitempty" json:"latitude,omitempty"`
+
+	// Longitude Where you are, in degrees (WGS 84).
+	Longitude *float64 `form:"longitude,omitempty" json:"longitude,omitempty"`
+
+	// RadiusM Only this far away at most.
+	RadiusM *int `form:"radius_m,omitempty" json:"radius_m,omitempty"`
+
+	// Limit How many doctors a page holds.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts, `next_cursor` of the page before.
+	Cursor *externalRef3.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// GetDayParams defines parameters for GetDay.
+type GetDayParams struct {
+	// Date The day, today if not given.
+	Date *openapi_types.Date `form:"date,omitempty" json:"date,omitempty"`
+}
+
+// ListOperationsParams defines parameters for ListOperations.
+type ListOperationsParams struct {
+	// State Only those in this state.
+	State *ListOperationsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Limit How many items a page holds.
+	Limit *externalRef3.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where the page starts, `next_cursor` of the page before.
+	Cursor *externalRef3.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListOperationsParamsState defines parameters for ListOperations.
+type ListOperationsParamsState string
+
+// ForceCircuitJSONRequestBody defines body for ForceCircuit for application/json ContentType.
+type ForceCircuitJSONRequestBody = NewOverride
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -167,12 +498,257 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// ListCircuitOverrides Who forced which circuit, and why
+	//
+	// Newest first, those taken back too.
+	//
+	// Corresponds with GET /catalog/v1/circuit-overrides (the `ListCircuitOverrides` operationId).
+	ListCircuitOverrides(ctx context.Context, params *ListCircuitOverridesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListCircuits How the services do
+	//
+	// What each running catalog instance sees of each core service, of the last ten seconds.
+	//
+	// Corresponds with GET /catalog/v1/circuits (the `ListCircuits` operationId).
+	ListCircuits(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WatchCircuits Watch how the services do
+	//
+	// Server-sent events: `circuits` once a second, its data what `listCircuits` answers. The stream goes on until the client or the instance ends it; an `EventSource` then comes back by itself.
+	//
+	// Corresponds with GET /catalog/v1/circuits/events (the `WatchCircuits` operationId).
+	WatchCircuits(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ShowCircuits The page that shows how the services do
+	//
+	// For a browser that is logged in as an admin. It keeps itself up to date, and works without JavaScript by loading again.
+	//
+	// Corresponds with GET /catalog/v1/circuits/page (the `ShowCircuits` operationId).
+	ShowCircuits(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReleaseCircuit Let a circuit go by itself again
+	//
+	// Takes an override back. Doing it twice is no error.
+	//
+	// Corresponds with DELETE /catalog/v1/circuits/{service}/override (the `ReleaseCircuit` operationId).
+	ReleaseCircuit(ctx context.Context, service string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ForceCircuitWithBody Force a circuit open or closed
+	//
+	// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /catalog/v1/circuits/{service}/override (the `ForceCircuit` operationId).
+	ForceCircuitWithBody(ctx context.Context, service string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ForceCircuit Force a circuit open or closed
+	//
+	// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /catalog/v1/circuits/{service}/override (the `ForceCircuit` operationId).
+	ForceCircuit(ctx context.Context, service string, body ForceCircuitJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FindDoctors Find a doctor and when there is time
+	//
+	// The doctors of a speciality, nearest first where `latitude` and `longitude` are given, each with the next free slots for an appointment type and the distance. The slots of each doctor are a part with a state of its own.
+	//
+	// Corresponds with GET /catalog/v1/doctors (the `FindDoctors` operationId).
+	FindDoctors(ctx context.Context, params *FindDoctorsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetDay Your day as a doctor
+	//
+	// Your appointments and time off of one day on your clinic's clock, and your working hours. Each part has a state of its own, as in `getOverview`. Where the clinic cannot be asked for, the day is the day of UTC, and `time_zone` says so.
+	//
+	// Corresponds with GET /catalog/v1/me/day (the `GetDay` operationId).
+	GetDay(ctx context.Context, params *GetDayParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetOverview Your account, profile and coming appointments
 	//
 	// All parts are asked for at once, under one deadline. It answers 200 even where a part is missing: look at each part's `state`. "No appointments" is `live` with no items, "could not ask" is `unavailable` without `items`.
 	//
 	// Corresponds with GET /catalog/v1/me/overview (the `GetOverview` operationId).
 	GetOverview(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListOperations List your deferred writes
+	//
+	// Newest first; they are kept for 30 days after their end.
+	//
+	// Corresponds with GET /catalog/v1/operations (the `ListOperations` operationId).
+	ListOperations(ctx context.Context, params *ListOperationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawOperation Withdraw a deferred write
+	//
+	// It is not carried out any more. One that is over, or being carried out at this moment, is a conflict.
+	//
+	// Corresponds with DELETE /catalog/v1/operations/{operation_id} (the `WithdrawOperation` operationId).
+	WithdrawOperation(ctx context.Context, operationID openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetOperation See what became of a deferred write
+	//
+	// Someone else's operation is not found. While it is pending, `Retry-After` says when it is worth asking again.
+	//
+	// Corresponds with GET /catalog/v1/operations/{operation_id} (the `GetOperation` operationId).
+	GetOperation(ctx context.Context, operationID openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// ListCircuitOverrides Who forced which circuit, and why
+//
+// Newest first, those taken back too.
+//
+// Corresponds with GET /catalog/v1/circuit-overrides (the `ListCircuitOverrides` operationId).
+func (c *Client) ListCircuitOverrides(ctx context.Context, params *ListCircuitOverridesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListCircuitOverridesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListCircuits How the services do
+//
+// What each running catalog instance sees of each core service, of the last ten seconds.
+//
+// Corresponds with GET /catalog/v1/circuits (the `ListCircuits` operationId).
+func (c *Client) ListCircuits(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListCircuitsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WatchCircuits Watch how the services do
+//
+// Server-sent events: `circuits` once a second, its data what `listCircuits` answers. The stream goes on until the client or the instance ends it; an `EventSource` then comes back by itself.
+//
+// Corresponds with GET /catalog/v1/circuits/events (the `WatchCircuits` operationId).
+func (c *Client) WatchCircuits(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWatchCircuitsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ShowCircuits The page that shows how the services do
+//
+// For a browser that is logged in as an admin. It keeps itself up to date, and works without JavaScript by loading again.
+//
+// Corresponds with GET /catalog/v1/circuits/page (the `ShowCircuits` operationId).
+func (c *Client) ShowCircuits(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewShowCircuitsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReleaseCircuit Let a circuit go by itself again
+//
+// Takes an override back. Doing it twice is no error.
+//
+// Corresponds with DELETE /catalog/v1/circuits/{service}/override (the `ReleaseCircuit` operationId).
+func (c *Client) ReleaseCircuit(ctx context.Context, service string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseCircuitRequest(c.Server, service)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ForceCircuitWithBody Force a circuit open or closed
+//
+// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /catalog/v1/circuits/{service}/override (the `ForceCircuit` operationId).
+func (c *Client) ForceCircuitWithBody(ctx context.Context, service string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForceCircuitRequestWithBody(c.Server, service, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ForceCircuit Force a circuit open or closed
+//
+// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /catalog/v1/circuits/{service}/override (the `ForceCircuit` operationId).
+func (c *Client) ForceCircuit(ctx context.Context, service string, body ForceCircuitJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForceCircuitRequest(c.Server, service, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FindDoctors Find a doctor and when there is time
+//
+// The doctors of a speciality, nearest first where `latitude` and `longitude` are given, each with the next free slots for an appointment type and the distance. The slots of each doctor are a part with a state of its own.
+//
+// Corresponds with GET /catalog/v1/doctors (the `FindDoctors` operationId).
+func (c *Client) FindDoctors(ctx context.Context, params *FindDoctorsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFindDoctorsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetDay Your day as a doctor
+//
+// Your appointments and time off of one day on your clinic's clock, and your working hours. Each part has a state of its own, as in `getOverview`. Where the clinic cannot be asked for, the day is the day of UTC, and `time_zone` says so.
+//
+// Corresponds with GET /catalog/v1/me/day (the `GetDay` operationId).
+func (c *Client) GetDay(ctx context.Context, params *GetDayParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDayRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // GetOverview Your account, profile and coming appointments
@@ -192,6 +768,469 @@ func (c *Client) GetOverview(ctx context.Context, reqEditors ...RequestEditorFn)
 	return c.Client.Do(req)
 }
 
+// ListOperations List your deferred writes
+//
+// Newest first; they are kept for 30 days after their end.
+//
+// Corresponds with GET /catalog/v1/operations (the `ListOperations` operationId).
+func (c *Client) ListOperations(ctx context.Context, params *ListOperationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOperationsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawOperation Withdraw a deferred write
+//
+// It is not carried out any more. One that is over, or being carried out at this moment, is a conflict.
+//
+// Corresponds with DELETE /catalog/v1/operations/{operation_id} (the `WithdrawOperation` operationId).
+func (c *Client) WithdrawOperation(ctx context.Context, operationID openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawOperationRequest(c.Server, operationID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetOperation See what became of a deferred write
+//
+// Someone else's operation is not found. While it is pending, `Retry-After` says when it is worth asking again.
+//
+// Corresponds with GET /catalog/v1/operations/{operation_id} (the `GetOperation` operationId).
+func (c *Client) GetOperation(ctx context.Context, operationID openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetOperationRequest(c.Server, operationID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// NewListCircuitOverridesRequest constructs an http.Request for the ListCircuitOverrides method
+func NewListCircuitOverridesRequest(server string, params *ListCircuitOverridesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/catalog/v1/circuit-overrides")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListCircuitsRequest constructs an http.Request for the ListCircuits method
+func NewListCircuitsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/catalog/v1/circuits")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewWatchCircuitsRequest constructs an http.Request for the WatchCircuits method
+func NewWatchCircuitsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/catalog/v1/circuits/events")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewShowCircuitsRequest constructs an http.Request for the ShowCircuits method
+func NewShowCircuitsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/catalog/v1/circuits/page")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReleaseCircuitRequest constructs an http.Request for the ReleaseCircuit method
+func NewReleaseCircuitRequest(server string, service string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "service", service, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/catalog/v1/circuits/%s/override", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewForceCircuitRequest calls the generic ForceCircuit builder with application/json body
+func NewForceCircuitRequest(server string, service string, body ForceCircuitJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewForceCircuitRequestWithBody(server, service, "application/json", bodyReader)
+}
+
+// NewForceCircuitRequestWithBody constructs an http.Request for the ForceCircuit method, with any body, and a specified content type
+func NewForceCircuitRequestWithBody(server string, service string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "service", service, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/catalog/v1/circuits/%s/override", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewFindDoctorsRequest constructs an http.Request for the FindDoctors method
+func NewFindDoctorsRequest(server string, params *FindDoctorsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/catalog/v1/doctors")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "speciality_id", params.SpecialityID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "appointment_type_id", params.AppointmentTypeID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Latitude != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "latitude", *params.Latitude, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "number", Format: "double"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Longitude != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "longitude", *params.Longitude, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "number", Format: "double"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.RadiusM != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "radius_m", *params.RadiusM, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetDayRequest constructs an http.Request for the GetDay method
+func NewGetDayRequest(server string, params *GetDayParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/catalog/v1/me/day")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Date != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "date", *params.Date, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetOverviewRequest constructs an http.Request for the GetOverview method
 func NewGetOverviewRequest(server string) (*http.Request, error) {
 	var err error
@@ -202,6 +1241,152 @@ func NewGetOverviewRequest(server string) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/catalog/v1/me/overview")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListOperationsRequest constructs an http.Request for the ListOperations method
+func NewListOperationsRequest(server string, params *ListOperationsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/catalog/v1/operations")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewWithdrawOperationRequest constructs an http.Request for the WithdrawOperation method
+func NewWithdrawOperationRequest(server string, operationID openapi_types.UUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "operation_id", operationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/catalog/v1/operations/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetOperationRequest constructs an http.Request for the GetOperation method
+func NewGetOperationRequest(server string, operationID openapi_types.UUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "operation_id", operationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/catalog/v1/operations/%s", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -263,6 +1448,87 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// ListCircuitOverridesWithResponse Who forced which circuit, and why
+	//
+	// Newest first, those taken back too.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /catalog/v1/circuit-overrides (the `ListCircuitOverrides` operationId).
+	ListCircuitOverridesWithResponse(ctx context.Context, params *ListCircuitOverridesParams, reqEditors ...RequestEditorFn) (*ListCircuitOverridesResponse, error)
+
+	// ListCircuitsWithResponse How the services do
+	//
+	// What each running catalog instance sees of each core service, of the last ten seconds.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /catalog/v1/circuits (the `ListCircuits` operationId).
+	ListCircuitsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListCircuitsResponse, error)
+
+	// WatchCircuitsWithResponse Watch how the services do
+	//
+	// Server-sent events: `circuits` once a second, its data what `listCircuits` answers. The stream goes on until the client or the instance ends it; an `EventSource` then comes back by itself.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /catalog/v1/circuits/events (the `WatchCircuits` operationId).
+	WatchCircuitsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*WatchCircuitsResponse, error)
+
+	// ShowCircuitsWithResponse The page that shows how the services do
+	//
+	// For a browser that is logged in as an admin. It keeps itself up to date, and works without JavaScript by loading again.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /catalog/v1/circuits/page (the `ShowCircuits` operationId).
+	ShowCircuitsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ShowCircuitsResponse, error)
+
+	// ReleaseCircuitWithResponse Let a circuit go by itself again
+	//
+	// Takes an override back. Doing it twice is no error.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /catalog/v1/circuits/{service}/override (the `ReleaseCircuit` operationId).
+	ReleaseCircuitWithResponse(ctx context.Context, service string, reqEditors ...RequestEditorFn) (*ReleaseCircuitResponse, error)
+
+	// ForceCircuitWithBodyWithResponse Force a circuit open or closed
+	//
+	// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /catalog/v1/circuits/{service}/override (the `ForceCircuit` operationId).
+	ForceCircuitWithBodyWithResponse(ctx context.Context, service string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ForceCircuitResponse, error)
+
+	// ForceCircuitWithResponse Force a circuit open or closed
+	//
+	// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /catalog/v1/circuits/{service}/override (the `ForceCircuit` operationId).
+	ForceCircuitWithResponse(ctx context.Context, service string, body ForceCircuitJSONRequestBody, reqEditors ...RequestEditorFn) (*ForceCircuitResponse, error)
+
+	// FindDoctorsWithResponse Find a doctor and when there is time
+	//
+	// The doctors of a speciality, nearest first where `latitude` and `longitude` are given, each with the next free slots for an appointment type and the distance. The slots of each doctor are a part with a state of its own.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /catalog/v1/doctors (the `FindDoctors` operationId).
+	FindDoctorsWithResponse(ctx context.Context, params *FindDoctorsParams, reqEditors ...RequestEditorFn) (*FindDoctorsResponse, error)
+
+	// GetDayWithResponse Your day as a doctor
+	//
+	// Your appointments and time off of one day on your clinic's clock, and your working hours. Each part has a state of its own, as in `getOverview`. Where the clinic cannot be asked for, the day is the day of UTC, and `time_zone` says so.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /catalog/v1/me/day (the `GetDay` operationId).
+	GetDayWithResponse(ctx context.Context, params *GetDayParams, reqEditors ...RequestEditorFn) (*GetDayResponse, error)
+
 	// GetOverviewWithResponse Your account, profile and coming appointments
 	//
 	// All parts are asked for at once, under one deadline. It answers 200 even where a part is missing: look at each part's `state`. "No appointments" is `live` with no items, "could not ask" is `unavailable` without `items`.
@@ -271,6 +1537,607 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /catalog/v1/me/overview (the `GetOverview` operationId).
 	GetOverviewWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetOverviewResponse, error)
+
+	// ListOperationsWithResponse List your deferred writes
+	//
+	// Newest first; they are kept for 30 days after their end.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /catalog/v1/operations (the `ListOperations` operationId).
+	ListOperationsWithResponse(ctx context.Context, params *ListOperationsParams, reqEditors ...RequestEditorFn) (*ListOperationsResponse, error)
+
+	// WithdrawOperationWithResponse Withdraw a deferred write
+	//
+	// It is not carried out any more. One that is over, or being carried out at this moment, is a conflict.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /catalog/v1/operations/{operation_id} (the `WithdrawOperation` operationId).
+	WithdrawOperationWithResponse(ctx context.Context, operationID openapi_types.UUID, reqEditors ...RequestEditorFn) (*WithdrawOperationResponse, error)
+
+	// GetOperationWithResponse See what became of a deferred write
+	//
+	// Someone else's operation is not found. While it is pending, `Retry-After` says when it is worth asking again.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /catalog/v1/operations/{operation_id} (the `GetOperation` operationId).
+	GetOperationWithResponse(ctx context.Context, operationID openapi_types.UUID, reqEditors ...RequestEditorFn) (*GetOperationResponse, error)
+}
+
+// ListCircuitOverridesResponse200Headers the declared response headers of an HTTP 200 response for ListCircuitOverrides
+type ListCircuitOverridesResponse200Headers struct {
+	Link *string
+}
+
+type ListCircuitOverridesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OverridePage
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef3.Problem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef3.Problem
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef3.Problem
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *externalRef3.Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListCircuitOverridesResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListCircuitOverridesResponse) GetJSON200() *OverridePage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListCircuitOverridesResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListCircuitOverridesResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListCircuitOverridesResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListCircuitOverridesResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListCircuitOverridesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListCircuitOverridesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListCircuitOverridesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListCircuitOverridesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListCircuitsResponse200Headers the declared response headers of an HTTP 200 response for ListCircuits
+type ListCircuitsResponse200Headers struct {
+	CacheControl *string
+}
+
+type ListCircuitsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Circuits
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef3.Problem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef3.Problem
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef3.Problem
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *externalRef3.Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListCircuitsResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListCircuitsResponse) GetJSON200() *Circuits {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListCircuitsResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListCircuitsResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListCircuitsResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListCircuitsResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListCircuitsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListCircuitsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListCircuitsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListCircuitsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// WatchCircuitsResponse200Headers the declared response headers of an HTTP 200 response for WatchCircuits
+type WatchCircuitsResponse200Headers struct {
+	CacheControl *string
+}
+
+type WatchCircuitsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef3.Problem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef3.Problem
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef3.Problem
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *externalRef3.Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *WatchCircuitsResponse200Headers
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WatchCircuitsResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WatchCircuitsResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WatchCircuitsResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WatchCircuitsResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WatchCircuitsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WatchCircuitsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WatchCircuitsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WatchCircuitsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ShowCircuitsResponse200Headers the declared response headers of an HTTP 200 response for ShowCircuits
+type ShowCircuitsResponse200Headers struct {
+	CacheControl          *string
+	ContentSecurityPolicy *string
+}
+
+type ShowCircuitsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef3.Problem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef3.Problem
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef3.Problem
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *externalRef3.Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ShowCircuitsResponse200Headers
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ShowCircuitsResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ShowCircuitsResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ShowCircuitsResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ShowCircuitsResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ShowCircuitsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ShowCircuitsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ShowCircuitsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ShowCircuitsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReleaseCircuitResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef3.Problem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef3.Problem
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef3.Problem
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef3.Problem
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *externalRef3.Problem
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReleaseCircuitResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReleaseCircuitResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReleaseCircuitResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReleaseCircuitResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReleaseCircuitResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReleaseCircuitResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReleaseCircuitResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReleaseCircuitResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReleaseCircuitResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ForceCircuitResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Override
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef3.Problem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef3.Problem
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef3.Problem
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef3.Problem
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *externalRef3.Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ForceCircuitResponse) GetJSON200() *Override {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ForceCircuitResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ForceCircuitResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ForceCircuitResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ForceCircuitResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ForceCircuitResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ForceCircuitResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ForceCircuitResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ForceCircuitResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ForceCircuitResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// FindDoctorsResponse200Headers the declared response headers of an HTTP 200 response for FindDoctors
+type FindDoctorsResponse200Headers struct {
+	Link *string
+}
+
+type FindDoctorsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DoctorPage
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef3.Problem
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *externalRef3.Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *FindDoctorsResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r FindDoctorsResponse) GetJSON200() *DoctorPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r FindDoctorsResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r FindDoctorsResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r FindDoctorsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r FindDoctorsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FindDoctorsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FindDoctorsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetDayResponse200Headers the declared response headers of an HTTP 200 response for GetDay
+type GetDayResponse200Headers struct {
+	CacheControl *string
+}
+
+type GetDayResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Day
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef3.Problem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef3.Problem
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef3.Problem
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *externalRef3.Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetDayResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetDayResponse) GetJSON200() *Day {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetDayResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetDayResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetDayResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetDayResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetDayResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetDayResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetDayResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetDayResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 // GetOverviewResponse200Headers the declared response headers of an HTTP 200 response for GetOverview
@@ -284,13 +2151,13 @@ type GetOverviewResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Overview
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetOverviewResponse200Headers
 }
@@ -301,22 +2168,22 @@ func (r GetOverviewResponse) GetJSON200() *Overview {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetOverviewResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r GetOverviewResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetOverviewResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r GetOverviewResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetOverviewResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r GetOverviewResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetOverviewResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r GetOverviewResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -349,6 +2216,378 @@ func (r GetOverviewResponse) ContentType() string {
 	return ""
 }
 
+// ListOperationsResponse200Headers the declared response headers of an HTTP 200 response for ListOperations
+type ListOperationsResponse200Headers struct {
+	CacheControl *string
+	Link         *string
+}
+
+type ListOperationsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OperationPage
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef3.Problem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef3.Problem
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef3.Problem
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *externalRef3.Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListOperationsResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOperationsResponse) GetJSON200() *OperationPage {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListOperationsResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListOperationsResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListOperationsResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListOperationsResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOperationsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOperationsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOperationsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOperationsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type WithdrawOperationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef3.Problem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef3.Problem
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef3.Problem
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef3.Problem
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef3.Problem
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *externalRef3.Problem
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r WithdrawOperationResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r WithdrawOperationResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r WithdrawOperationResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WithdrawOperationResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r WithdrawOperationResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WithdrawOperationResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WithdrawOperationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WithdrawOperationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WithdrawOperationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WithdrawOperationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetOperationResponse200Headers the declared response headers of an HTTP 200 response for GetOperation
+type GetOperationResponse200Headers struct {
+	CacheControl *string
+	RetryAfter   *int
+}
+
+type GetOperationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *externalRef2.DeferredOperation
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef3.Problem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef3.Problem
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef3.Problem
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *externalRef3.Problem
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *externalRef3.Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetOperationResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetOperationResponse) GetJSON200() *externalRef2.DeferredOperation {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetOperationResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetOperationResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetOperationResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetOperationResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetOperationResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetOperationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetOperationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetOperationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetOperationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListCircuitOverridesWithResponse Who forced which circuit, and why
+//
+// Newest first, those taken back too.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /catalog/v1/circuit-overrides (the `ListCircuitOverrides` operationId).
+func (c *ClientWithResponses) ListCircuitOverridesWithResponse(ctx context.Context, params *ListCircuitOverridesParams, reqEditors ...RequestEditorFn) (*ListCircuitOverridesResponse, error) {
+	rsp, err := c.ListCircuitOverrides(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListCircuitOverridesResponse(rsp)
+}
+
+// ListCircuitsWithResponse How the services do
+//
+// What each running catalog instance sees of each core service, of the last ten seconds.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /catalog/v1/circuits (the `ListCircuits` operationId).
+func (c *ClientWithResponses) ListCircuitsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListCircuitsResponse, error) {
+	rsp, err := c.ListCircuits(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListCircuitsResponse(rsp)
+}
+
+// WatchCircuitsWithResponse Watch how the services do
+//
+// Server-sent events: `circuits` once a second, its data what `listCircuits` answers. The stream goes on until the client or the instance ends it; an `EventSource` then comes back by itself.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /catalog/v1/circuits/events (the `WatchCircuits` operationId).
+func (c *ClientWithResponses) WatchCircuitsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*WatchCircuitsResponse, error) {
+	rsp, err := c.WatchCircuits(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWatchCircuitsResponse(rsp)
+}
+
+// ShowCircuitsWithResponse The page that shows how the services do
+//
+// For a browser that is logged in as an admin. It keeps itself up to date, and works without JavaScript by loading again.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /catalog/v1/circuits/page (the `ShowCircuits` operationId).
+func (c *ClientWithResponses) ShowCircuitsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ShowCircuitsResponse, error) {
+	rsp, err := c.ShowCircuits(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseShowCircuitsResponse(rsp)
+}
+
+// ReleaseCircuitWithResponse Let a circuit go by itself again
+//
+// Takes an override back. Doing it twice is no error.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /catalog/v1/circuits/{service}/override (the `ReleaseCircuit` operationId).
+func (c *ClientWithResponses) ReleaseCircuitWithResponse(ctx context.Context, service string, reqEditors ...RequestEditorFn) (*ReleaseCircuitResponse, error) {
+	rsp, err := c.ReleaseCircuit(ctx, service, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseCircuitResponse(rsp)
+}
+
+// ForceCircuitWithBodyWithResponse Force a circuit open or closed
+//
+// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /catalog/v1/circuits/{service}/override (the `ForceCircuit` operationId).
+func (c *ClientWithResponses) ForceCircuitWithBodyWithResponse(ctx context.Context, service string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ForceCircuitResponse, error) {
+	rsp, err := c.ForceCircuitWithBody(ctx, service, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseForceCircuitResponse(rsp)
+}
+
+// ForceCircuitWithResponse Force a circuit open or closed
+//
+// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /catalog/v1/circuits/{service}/override (the `ForceCircuit` operationId).
+func (c *ClientWithResponses) ForceCircuitWithResponse(ctx context.Context, service string, body ForceCircuitJSONRequestBody, reqEditors ...RequestEditorFn) (*ForceCircuitResponse, error) {
+	rsp, err := c.ForceCircuit(ctx, service, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseForceCircuitResponse(rsp)
+}
+
+// FindDoctorsWithResponse Find a doctor and when there is time
+//
+// The doctors of a speciality, nearest first where `latitude` and `longitude` are given, each with the next free slots for an appointment type and the distance. The slots of each doctor are a part with a state of its own.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /catalog/v1/doctors (the `FindDoctors` operationId).
+func (c *ClientWithResponses) FindDoctorsWithResponse(ctx context.Context, params *FindDoctorsParams, reqEditors ...RequestEditorFn) (*FindDoctorsResponse, error) {
+	rsp, err := c.FindDoctors(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFindDoctorsResponse(rsp)
+}
+
+// GetDayWithResponse Your day as a doctor
+//
+// Your appointments and time off of one day on your clinic's clock, and your working hours. Each part has a state of its own, as in `getOverview`. Where the clinic cannot be asked for, the day is the day of UTC, and `time_zone` says so.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /catalog/v1/me/day (the `GetDay` operationId).
+func (c *ClientWithResponses) GetDayWithResponse(ctx context.Context, params *GetDayParams, reqEditors ...RequestEditorFn) (*GetDayResponse, error) {
+	rsp, err := c.GetDay(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetDayResponse(rsp)
+}
+
 // GetOverviewWithResponse Your account, profile and coming appointments
 //
 // All parts are asked for at once, under one deadline. It answers 200 even where a part is missing: look at each part's `state`. "No appointments" is `live` with no items, "could not ask" is `unavailable` without `items`.
@@ -362,6 +2601,550 @@ func (c *ClientWithResponses) GetOverviewWithResponse(ctx context.Context, reqEd
 		return nil, err
 	}
 	return ParseGetOverviewResponse(rsp)
+}
+
+// ListOperationsWithResponse List your deferred writes
+//
+// Newest first; they are kept for 30 days after their end.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /catalog/v1/operations (the `ListOperations` operationId).
+func (c *ClientWithResponses) ListOperationsWithResponse(ctx context.Context, params *ListOperationsParams, reqEditors ...RequestEditorFn) (*ListOperationsResponse, error) {
+	rsp, err := c.ListOperations(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOperationsResponse(rsp)
+}
+
+// WithdrawOperationWithResponse Withdraw a deferred write
+//
+// It is not carried out any more. One that is over, or being carried out at this moment, is a conflict.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /catalog/v1/operations/{operation_id} (the `WithdrawOperation` operationId).
+func (c *ClientWithResponses) WithdrawOperationWithResponse(ctx context.Context, operationID openapi_types.UUID, reqEditors ...RequestEditorFn) (*WithdrawOperationResponse, error) {
+	rsp, err := c.WithdrawOperation(ctx, operationID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWithdrawOperationResponse(rsp)
+}
+
+// GetOperationWithResponse See what became of a deferred write
+//
+// Someone else's operation is not found. While it is pending, `Retry-After` says when it is worth asking again.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /catalog/v1/operations/{operation_id} (the `GetOperation` operationId).
+func (c *ClientWithResponses) GetOperationWithResponse(ctx context.Context, operationID openapi_types.UUID, reqEditors ...RequestEditorFn) (*GetOperationResponse, error) {
+	rsp, err := c.GetOperation(ctx, operationID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetOperationResponse(rsp)
+}
+
+// ParseListCircuitOverridesResponse parses an HTTP response from a ListCircuitOverridesWithResponse call
+func ParseListCircuitOverridesResponse(rsp *http.Response) (*ListCircuitOverridesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListCircuitOverridesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OverridePage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListCircuitOverridesResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListCircuitsResponse parses an HTTP response from a ListCircuitsWithResponse call
+func ParseListCircuitsResponse(rsp *http.Response) (*ListCircuitsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListCircuitsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Circuits
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListCircuitsResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseWatchCircuitsResponse parses an HTTP response from a WatchCircuitsWithResponse call
+func ParseWatchCircuitsResponse(rsp *http.Response) (*WatchCircuitsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WatchCircuitsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers WatchCircuitsResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseShowCircuitsResponse parses an HTTP response from a ShowCircuitsWithResponse call
+func ParseShowCircuitsResponse(rsp *http.Response) (*ShowCircuitsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ShowCircuitsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ShowCircuitsResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Content-Security-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Security-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentSecurityPolicy = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReleaseCircuitResponse parses an HTTP response from a ReleaseCircuitWithResponse call
+func ParseReleaseCircuitResponse(rsp *http.Response) (*ReleaseCircuitResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReleaseCircuitResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseForceCircuitResponse parses an HTTP response from a ForceCircuitWithResponse call
+func ParseForceCircuitResponse(rsp *http.Response) (*ForceCircuitResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ForceCircuitResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Override
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseFindDoctorsResponse parses an HTTP response from a FindDoctorsWithResponse call
+func ParseFindDoctorsResponse(rsp *http.Response) (*FindDoctorsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FindDoctorsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DoctorPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers FindDoctorsResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetDayResponse parses an HTTP response from a GetDayWithResponse call
+func ParseGetDayResponse(rsp *http.Response) (*GetDayResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetDayResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Day
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetDayResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
 }
 
 // ParseGetOverviewResponse parses an HTTP response from a GetOverviewWithResponse call
@@ -386,28 +3169,28 @@ func ParseGetOverviewResponse(rsp *http.Response) (*GetOverviewResponse, error) 
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -431,11 +3214,263 @@ func ParseGetOverviewResponse(rsp *http.Response) (*GetOverviewResponse, error) 
 	return response, nil
 }
 
+// ParseListOperationsResponse parses an HTTP response from a ListOperationsWithResponse call
+func ParseListOperationsResponse(rsp *http.Response) (*ListOperationsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOperationsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OperationPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListOperationsResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseWithdrawOperationResponse parses an HTTP response from a WithdrawOperationWithResponse call
+func ParseWithdrawOperationResponse(rsp *http.Response) (*WithdrawOperationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WithdrawOperationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetOperationResponse parses an HTTP response from a GetOperationWithResponse call
+func ParseGetOperationResponse(rsp *http.Response) (*GetOperationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetOperationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest externalRef2.DeferredOperation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetOperationResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ListCircuitOverrides Who forced which circuit, and why
+	// (GET /catalog/v1/circuit-overrides)
+	ListCircuitOverrides(w http.ResponseWriter, r *http.Request, params ListCircuitOverridesParams)
+	// ListCircuits How the services do
+	// (GET /catalog/v1/circuits)
+	ListCircuits(w http.ResponseWriter, r *http.Request)
+	// WatchCircuits Watch how the services do
+	// (GET /catalog/v1/circuits/events)
+	WatchCircuits(w http.ResponseWriter, r *http.Request)
+	// ShowCircuits The page that shows how the services do
+	// (GET /catalog/v1/circuits/page)
+	ShowCircuits(w http.ResponseWriter, r *http.Request)
+	// ReleaseCircuit Let a circuit go by itself again
+	// (DELETE /catalog/v1/circuits/{service}/override)
+	ReleaseCircuit(w http.ResponseWriter, r *http.Request, service string)
+	// ForceCircuit Force a circuit open or closed
+	// (PUT /catalog/v1/circuits/{service}/override)
+	ForceCircuit(w http.ResponseWriter, r *http.Request, service string)
+	// FindDoctors Find a doctor and when there is time
+	// (GET /catalog/v1/doctors)
+	FindDoctors(w http.ResponseWriter, r *http.Request, params FindDoctorsParams)
+	// GetDay Your day as a doctor
+	// (GET /catalog/v1/me/day)
+	GetDay(w http.ResponseWriter, r *http.Request, params GetDayParams)
 	// GetOverview Your account, profile and coming appointments
 	// (GET /catalog/v1/me/overview)
 	GetOverview(w http.ResponseWriter, r *http.Request)
+	// ListOperations List your deferred writes
+	// (GET /catalog/v1/operations)
+	ListOperations(w http.ResponseWriter, r *http.Request, params ListOperationsParams)
+	// WithdrawOperation Withdraw a deferred write
+	// (DELETE /catalog/v1/operations/{operation_id})
+	WithdrawOperation(w http.ResponseWriter, r *http.Request, operationID openapi_types.UUID)
+	// GetOperation See what became of a deferred write
+	// (GET /catalog/v1/operations/{operation_id})
+	GetOperation(w http.ResponseWriter, r *http.Request, operationID openapi_types.UUID)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -447,11 +3482,419 @@ type ServerInterfaceWrapper struct {
 
 type MiddlewareFunc func(http.Handler) http.Handler
 
+// ListCircuitOverrides operation middleware
+func (siw *ServerInterfaceWrapper) ListCircuitOverrides(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCircuitOverridesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListCircuitOverrides(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListCircuits operation middleware
+func (siw *ServerInterfaceWrapper) ListCircuits(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListCircuits(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// WatchCircuits operation middleware
+func (siw *ServerInterfaceWrapper) WatchCircuits(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.WatchCircuits(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ShowCircuits operation middleware
+func (siw *ServerInterfaceWrapper) ShowCircuits(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ShowCircuits(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReleaseCircuit operation middleware
+func (siw *ServerInterfaceWrapper) ReleaseCircuit(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "service" -------------
+	var service string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "service", r.PathValue("service"), &service, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "service", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReleaseCircuit(w, r, service)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ForceCircuit operation middleware
+func (siw *ServerInterfaceWrapper) ForceCircuit(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "service" -------------
+	var service string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "service", r.PathValue("service"), &service, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "service", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ForceCircuit(w, r, service)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// FindDoctors operation middleware
+func (siw *ServerInterfaceWrapper) FindDoctors(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params FindDoctorsParams
+
+	// ------------- Required query parameter "speciality_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "speciality_id", r.URL.Query(), &params.SpecialityID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "speciality_id"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "speciality_id", Err: err})
+		}
+		return
+	}
+
+	// ------------- Required query parameter "appointment_type_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "appointment_type_id", r.URL.Query(), &params.AppointmentTypeID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "appointment_type_id"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "appointment_type_id", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "latitude" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "latitude", r.URL.Query(), &params.Latitude, runtime.BindQueryParameterOptions{Type: "number", Format: "double"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "latitude"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "latitude", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "longitude" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "longitude", r.URL.Query(), &params.Longitude, runtime.BindQueryParameterOptions{Type: "number", Format: "double"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "longitude"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "longitude", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "radius_m" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "radius_m", r.URL.Query(), &params.RadiusM, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "radius_m"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "radius_m", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.FindDoctors(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetDay operation middleware
+func (siw *ServerInterfaceWrapper) GetDay(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetDayParams
+
+	// ------------- Optional query parameter "date" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "date", r.URL.Query(), &params.Date, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "date"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "date", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetDay(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetOverview operation middleware
 func (siw *ServerInterfaceWrapper) GetOverview(w http.ResponseWriter, r *http.Request) {
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetOverview(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListOperations operation middleware
+func (siw *ServerInterfaceWrapper) ListOperations(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOperationsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListOperations(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// WithdrawOperation operation middleware
+func (siw *ServerInterfaceWrapper) WithdrawOperation(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "operation_id" -------------
+	var operationID openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "operation_id", r.PathValue("operation_id"), &operationID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "operation_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.WithdrawOperation(w, r, operationID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetOperation operation middleware
+func (siw *ServerInterfaceWrapper) GetOperation(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "operation_id" -------------
+	var operationID openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "operation_id", r.PathValue("operation_id"), &operationID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "operation_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetOperation(w, r, operationID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -582,8 +4025,770 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	}
 
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/catalog/v1/me/overview", wrapper.GetOverview)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/catalog/v1/me/day", wrapper.GetDay)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/catalog/v1/doctors", wrapper.FindDoctors)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/catalog/v1/operations", wrapper.ListOperations)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/catalog/v1/operations/{operation_id}", wrapper.WithdrawOperation)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/catalog/v1/operations/{operation_id}", wrapper.GetOperation)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/catalog/v1/circuits", wrapper.ListCircuits)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/catalog/v1/circuits/events", wrapper.WatchCircuits)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/catalog/v1/circuits/page", wrapper.ShowCircuits)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/catalog/v1/circuits/{service}/override", wrapper.ReleaseCircuit)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/catalog/v1/circuits/{service}/override", wrapper.ForceCircuit)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/catalog/v1/circuit-overrides", wrapper.ListCircuitOverrides)
 
 	return m
+}
+
+type ListCircuitOverridesRequestObject struct {
+	Params ListCircuitOverridesParams
+}
+
+type ListCircuitOverridesResponseObject interface {
+	VisitListCircuitOverridesResponse(w http.ResponseWriter) error
+}
+
+type ListCircuitOverrides200ResponseHeaders struct {
+	Link *string
+}
+
+type ListCircuitOverrides200JSONResponse struct {
+	Body    OverridePage
+	Headers ListCircuitOverrides200ResponseHeaders
+}
+
+func (response ListCircuitOverrides200JSONResponse) VisitListCircuitOverridesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCircuitOverrides400ApplicationProblemPlusJSONResponse struct {
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListCircuitOverrides400ApplicationProblemPlusJSONResponse) VisitListCircuitOverridesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCircuitOverrides401ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response ListCircuitOverrides401ApplicationProblemPlusJSONResponse) VisitListCircuitOverridesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCircuitOverrides403ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response ListCircuitOverrides403ApplicationProblemPlusJSONResponse) VisitListCircuitOverridesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCircuitOverridesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef3.Problem
+	StatusCode int
+}
+
+func (response ListCircuitOverridesdefaultApplicationProblemPlusJSONResponse) VisitListCircuitOverridesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCircuitsRequestObject struct {
+}
+
+type ListCircuitsResponseObject interface {
+	VisitListCircuitsResponse(w http.ResponseWriter) error
+}
+
+type ListCircuits200ResponseHeaders struct {
+	CacheControl *string
+}
+
+type ListCircuits200JSONResponse struct {
+	Body    Circuits
+	Headers ListCircuits200ResponseHeaders
+}
+
+func (response ListCircuits200JSONResponse) VisitListCircuitsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCircuits400ApplicationProblemPlusJSONResponse struct {
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListCircuits400ApplicationProblemPlusJSONResponse) VisitListCircuitsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCircuits401ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response ListCircuits401ApplicationProblemPlusJSONResponse) VisitListCircuitsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCircuits403ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response ListCircuits403ApplicationProblemPlusJSONResponse) VisitListCircuitsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCircuitsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef3.Problem
+	StatusCode int
+}
+
+func (response ListCircuitsdefaultApplicationProblemPlusJSONResponse) VisitListCircuitsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchCircuitsRequestObject struct {
+}
+
+type WatchCircuitsResponseObject interface {
+	VisitWatchCircuitsResponse(w http.ResponseWriter) error
+}
+
+type WatchCircuits200ResponseHeaders struct {
+	CacheControl *string
+}
+
+type WatchCircuits200TextEventStreamResponse struct {
+	Body          io.Reader
+	Headers       WatchCircuits200ResponseHeaders
+	ContentLength int64
+}
+
+func (response WatchCircuits200TextEventStreamResponse) VisitWatchCircuitsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/event-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type WatchCircuits400ApplicationProblemPlusJSONResponse struct {
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response WatchCircuits400ApplicationProblemPlusJSONResponse) VisitWatchCircuitsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchCircuits401ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response WatchCircuits401ApplicationProblemPlusJSONResponse) VisitWatchCircuitsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchCircuits403ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response WatchCircuits403ApplicationProblemPlusJSONResponse) VisitWatchCircuitsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WatchCircuitsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef3.Problem
+	StatusCode int
+}
+
+func (response WatchCircuitsdefaultApplicationProblemPlusJSONResponse) VisitWatchCircuitsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowCircuitsRequestObject struct {
+}
+
+type ShowCircuitsResponseObject interface {
+	VisitShowCircuitsResponse(w http.ResponseWriter) error
+}
+
+type ShowCircuits200ResponseHeaders struct {
+	CacheControl          *string
+	ContentSecurityPolicy *string
+}
+
+type ShowCircuits200TextHTMLResponse struct {
+	Body          io.Reader
+	Headers       ShowCircuits200ResponseHeaders
+	ContentLength int64
+}
+
+func (response ShowCircuits200TextHTMLResponse) VisitShowCircuitsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/html")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ContentSecurityPolicy != nil {
+		w.Header().Set("Content-Security-Policy", fmt.Sprint(*response.Headers.ContentSecurityPolicy))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ShowCircuits400ApplicationProblemPlusJSONResponse struct {
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ShowCircuits400ApplicationProblemPlusJSONResponse) VisitShowCircuitsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowCircuits401ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response ShowCircuits401ApplicationProblemPlusJSONResponse) VisitShowCircuitsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowCircuits403ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response ShowCircuits403ApplicationProblemPlusJSONResponse) VisitShowCircuitsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowCircuitsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef3.Problem
+	StatusCode int
+}
+
+func (response ShowCircuitsdefaultApplicationProblemPlusJSONResponse) VisitShowCircuitsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseCircuitRequestObject struct {
+	Service string `json:"service"`
+}
+
+type ReleaseCircuitResponseObject interface {
+	VisitReleaseCircuitResponse(w http.ResponseWriter) error
+}
+
+type ReleaseCircuit204Response struct {
+}
+
+func (response ReleaseCircuit204Response) VisitReleaseCircuitResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type ReleaseCircuit400ApplicationProblemPlusJSONResponse struct {
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ReleaseCircuit400ApplicationProblemPlusJSONResponse) VisitReleaseCircuitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseCircuit401ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response ReleaseCircuit401ApplicationProblemPlusJSONResponse) VisitReleaseCircuitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseCircuit403ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response ReleaseCircuit403ApplicationProblemPlusJSONResponse) VisitReleaseCircuitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseCircuit404ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response ReleaseCircuit404ApplicationProblemPlusJSONResponse) VisitReleaseCircuitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseCircuitdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef3.Problem
+	StatusCode int
+}
+
+func (response ReleaseCircuitdefaultApplicationProblemPlusJSONResponse) VisitReleaseCircuitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForceCircuitRequestObject struct {
+	Service string `json:"service"`
+	Body    *ForceCircuitJSONRequestBody
+}
+
+type ForceCircuitResponseObject interface {
+	VisitForceCircuitResponse(w http.ResponseWriter) error
+}
+
+type ForceCircuit200JSONResponse Override
+
+func (response ForceCircuit200JSONResponse) VisitForceCircuitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForceCircuit400ApplicationProblemPlusJSONResponse struct {
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ForceCircuit400ApplicationProblemPlusJSONResponse) VisitForceCircuitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForceCircuit401ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response ForceCircuit401ApplicationProblemPlusJSONResponse) VisitForceCircuitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForceCircuit403ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response ForceCircuit403ApplicationProblemPlusJSONResponse) VisitForceCircuitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForceCircuit404ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response ForceCircuit404ApplicationProblemPlusJSONResponse) VisitForceCircuitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForceCircuitdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef3.Problem
+	StatusCode int
+}
+
+func (response ForceCircuitdefaultApplicationProblemPlusJSONResponse) VisitForceCircuitResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FindDoctorsRequestObject struct {
+	Params FindDoctorsParams
+}
+
+type FindDoctorsResponseObject interface {
+	VisitFindDoctorsResponse(w http.ResponseWriter) error
+}
+
+type FindDoctors200ResponseHeaders struct {
+	Link *string
+}
+
+type FindDoctors200JSONResponse struct {
+	Body    DoctorPage
+	Headers FindDoctors200ResponseHeaders
+}
+
+func (response FindDoctors200JSONResponse) VisitFindDoctorsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FindDoctors400ApplicationProblemPlusJSONResponse struct {
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response FindDoctors400ApplicationProblemPlusJSONResponse) VisitFindDoctorsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FindDoctorsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef3.Problem
+	StatusCode int
+}
+
+func (response FindDoctorsdefaultApplicationProblemPlusJSONResponse) VisitFindDoctorsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDayRequestObject struct {
+	Params GetDayParams
+}
+
+type GetDayResponseObject interface {
+	VisitGetDayResponse(w http.ResponseWriter) error
+}
+
+type GetDay200ResponseHeaders struct {
+	CacheControl *string
+}
+
+type GetDay200JSONResponse struct {
+	Body    Day
+	Headers GetDay200ResponseHeaders
+}
+
+func (response GetDay200JSONResponse) VisitGetDayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDay400ApplicationProblemPlusJSONResponse struct {
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetDay400ApplicationProblemPlusJSONResponse) VisitGetDayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDay401ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response GetDay401ApplicationProblemPlusJSONResponse) VisitGetDayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDay403ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response GetDay403ApplicationProblemPlusJSONResponse) VisitGetDayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDaydefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef3.Problem
+	StatusCode int
+}
+
+func (response GetDaydefaultApplicationProblemPlusJSONResponse) VisitGetDayResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type GetOverviewRequestObject struct {
@@ -618,7 +4823,7 @@ func (response GetOverview200JSONResponse) VisitGetOverviewResponse(w http.Respo
 }
 
 type GetOverview400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetOverview400ApplicationProblemPlusJSONResponse) VisitGetOverviewResponse(w http.ResponseWriter) error {
@@ -633,7 +4838,7 @@ func (response GetOverview400ApplicationProblemPlusJSONResponse) VisitGetOvervie
 	return err
 }
 
-type GetOverview401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetOverview401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetOverview401ApplicationProblemPlusJSONResponse) VisitGetOverviewResponse(w http.ResponseWriter) error {
 
@@ -647,7 +4852,7 @@ func (response GetOverview401ApplicationProblemPlusJSONResponse) VisitGetOvervie
 	return err
 }
 
-type GetOverview403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetOverview403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetOverview403ApplicationProblemPlusJSONResponse) VisitGetOverviewResponse(w http.ResponseWriter) error {
 
@@ -662,7 +4867,7 @@ func (response GetOverview403ApplicationProblemPlusJSONResponse) VisitGetOvervie
 }
 
 type GetOverviewdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -678,11 +4883,357 @@ func (response GetOverviewdefaultApplicationProblemPlusJSONResponse) VisitGetOve
 	return err
 }
 
+type ListOperationsRequestObject struct {
+	Params ListOperationsParams
+}
+
+type ListOperationsResponseObject interface {
+	VisitListOperationsResponse(w http.ResponseWriter) error
+}
+
+type ListOperations200ResponseHeaders struct {
+	CacheControl *string
+	Link         *string
+}
+
+type ListOperations200JSONResponse struct {
+	Body    OperationPage
+	Headers ListOperations200ResponseHeaders
+}
+
+func (response ListOperations200JSONResponse) VisitListOperationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.Link != nil {
+		w.Header().Set("Link", fmt.Sprint(*response.Headers.Link))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOperations400ApplicationProblemPlusJSONResponse struct {
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListOperations400ApplicationProblemPlusJSONResponse) VisitListOperationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOperations401ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response ListOperations401ApplicationProblemPlusJSONResponse) VisitListOperationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOperations403ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response ListOperations403ApplicationProblemPlusJSONResponse) VisitListOperationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOperationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef3.Problem
+	StatusCode int
+}
+
+func (response ListOperationsdefaultApplicationProblemPlusJSONResponse) VisitListOperationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOperationRequestObject struct {
+	OperationID openapi_types.UUID `json:"operation_id"`
+}
+
+type WithdrawOperationResponseObject interface {
+	VisitWithdrawOperationResponse(w http.ResponseWriter) error
+}
+
+type WithdrawOperation204Response struct {
+}
+
+func (response WithdrawOperation204Response) VisitWithdrawOperationResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type WithdrawOperation400ApplicationProblemPlusJSONResponse struct {
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawOperation400ApplicationProblemPlusJSONResponse) VisitWithdrawOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOperation401ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response WithdrawOperation401ApplicationProblemPlusJSONResponse) VisitWithdrawOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOperation403ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response WithdrawOperation403ApplicationProblemPlusJSONResponse) VisitWithdrawOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOperation404ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response WithdrawOperation404ApplicationProblemPlusJSONResponse) VisitWithdrawOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOperation409ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response WithdrawOperation409ApplicationProblemPlusJSONResponse) VisitWithdrawOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawOperationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef3.Problem
+	StatusCode int
+}
+
+func (response WithdrawOperationdefaultApplicationProblemPlusJSONResponse) VisitWithdrawOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOperationRequestObject struct {
+	OperationID openapi_types.UUID `json:"operation_id"`
+}
+
+type GetOperationResponseObject interface {
+	VisitGetOperationResponse(w http.ResponseWriter) error
+}
+
+type GetOperation200ResponseHeaders struct {
+	CacheControl *string
+	RetryAfter   *int
+}
+
+type GetOperation200JSONResponse struct {
+	Body    externalRef2.DeferredOperation
+	Headers GetOperation200ResponseHeaders
+}
+
+func (response GetOperation200JSONResponse) VisitGetOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOperation400ApplicationProblemPlusJSONResponse struct {
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetOperation400ApplicationProblemPlusJSONResponse) VisitGetOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOperation401ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response GetOperation401ApplicationProblemPlusJSONResponse) VisitGetOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOperation403ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response GetOperation403ApplicationProblemPlusJSONResponse) VisitGetOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOperation404ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response GetOperation404ApplicationProblemPlusJSONResponse) VisitGetOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOperationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef3.Problem
+	StatusCode int
+}
+
+func (response GetOperationdefaultApplicationProblemPlusJSONResponse) VisitGetOperationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// ListCircuitOverrides Who forced which circuit, and why
+	// (GET /catalog/v1/circuit-overrides)
+	ListCircuitOverrides(ctx context.Context, request ListCircuitOverridesRequestObject) (ListCircuitOverridesResponseObject, error)
+	// ListCircuits How the services do
+	// (GET /catalog/v1/circuits)
+	ListCircuits(ctx context.Context, request ListCircuitsRequestObject) (ListCircuitsResponseObject, error)
+	// WatchCircuits Watch how the services do
+	// (GET /catalog/v1/circuits/events)
+	WatchCircuits(ctx context.Context, request WatchCircuitsRequestObject) (WatchCircuitsResponseObject, error)
+	// ShowCircuits The page that shows how the services do
+	// (GET /catalog/v1/circuits/page)
+	ShowCircuits(ctx context.Context, request ShowCircuitsRequestObject) (ShowCircuitsResponseObject, error)
+	// ReleaseCircuit Let a circuit go by itself again
+	// (DELETE /catalog/v1/circuits/{service}/override)
+	ReleaseCircuit(ctx context.Context, request ReleaseCircuitRequestObject) (ReleaseCircuitResponseObject, error)
+	// ForceCircuit Force a circuit open or closed
+	// (PUT /catalog/v1/circuits/{service}/override)
+	ForceCircuit(ctx context.Context, request ForceCircuitRequestObject) (ForceCircuitResponseObject, error)
+	// FindDoctors Find a doctor and when there is time
+	// (GET /catalog/v1/doctors)
+	FindDoctors(ctx context.Context, request FindDoctorsRequestObject) (FindDoctorsResponseObject, error)
+	// GetDay Your day as a doctor
+	// (GET /catalog/v1/me/day)
+	GetDay(ctx context.Context, request GetDayRequestObject) (GetDayResponseObject, error)
 	// GetOverview Your account, profile and coming appointments
 	// (GET /catalog/v1/me/overview)
 	GetOverview(ctx context.Context, request GetOverviewRequestObject) (GetOverviewResponseObject, error)
+	// ListOperations List your deferred writes
+	// (GET /catalog/v1/operations)
+	ListOperations(ctx context.Context, request ListOperationsRequestObject) (ListOperationsResponseObject, error)
+	// WithdrawOperation Withdraw a deferred write
+	// (DELETE /catalog/v1/operations/{operation_id})
+	WithdrawOperation(ctx context.Context, request WithdrawOperationRequestObject) (WithdrawOperationResponseObject, error)
+	// GetOperation See what became of a deferred write
+	// (GET /catalog/v1/operations/{operation_id})
+	GetOperation(ctx context.Context, request GetOperationRequestObject) (GetOperationResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx context.Context, w http.ResponseWriter, r *http.Request, request any) (any, error)
@@ -724,6 +5275,215 @@ type strictHandler struct {
 	options     StrictHTTPServerOptions
 }
 
+// ListCircuitOverrides operation middleware
+func (sh *strictHandler) ListCircuitOverrides(w http.ResponseWriter, r *http.Request, params ListCircuitOverridesParams) {
+	var request ListCircuitOverridesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCircuitOverrides(ctx, request.(ListCircuitOverridesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCircuitOverrides")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListCircuitOverridesResponseObject); ok {
+		if err := validResponse.VisitListCircuitOverridesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListCircuits operation middleware
+func (sh *strictHandler) ListCircuits(w http.ResponseWriter, r *http.Request) {
+	var request ListCircuitsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCircuits(ctx, request.(ListCircuitsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCircuits")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListCircuitsResponseObject); ok {
+		if err := validResponse.VisitListCircuitsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WatchCircuits operation middleware
+func (sh *strictHandler) WatchCircuits(w http.ResponseWriter, r *http.Request) {
+	var request WatchCircuitsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.WatchCircuits(ctx, request.(WatchCircuitsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WatchCircuits")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(WatchCircuitsResponseObject); ok {
+		if err := validResponse.VisitWatchCircuitsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ShowCircuits operation middleware
+func (sh *strictHandler) ShowCircuits(w http.ResponseWriter, r *http.Request) {
+	var request ShowCircuitsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ShowCircuits(ctx, request.(ShowCircuitsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ShowCircuits")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ShowCircuitsResponseObject); ok {
+		if err := validResponse.VisitShowCircuitsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReleaseCircuit operation middleware
+func (sh *strictHandler) ReleaseCircuit(w http.ResponseWriter, r *http.Request, service string) {
+	var request ReleaseCircuitRequestObject
+
+	request.Service = service
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReleaseCircuit(ctx, request.(ReleaseCircuitRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReleaseCircuit")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReleaseCircuitResponseObject); ok {
+		if err := validResponse.VisitReleaseCircuitResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ForceCircuit operation middleware
+func (sh *strictHandler) ForceCircuit(w http.ResponseWriter, r *http.Request, service string) {
+	var request ForceCircuitRequestObject
+
+	request.Service = service
+
+	var body ForceCircuitJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ForceCircuit(ctx, request.(ForceCircuitRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ForceCircuit")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ForceCircuitResponseObject); ok {
+		if err := validResponse.VisitForceCircuitResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// FindDoctors operation middleware
+func (sh *strictHandler) FindDoctors(w http.ResponseWriter, r *http.Request, params FindDoctorsParams) {
+	var request FindDoctorsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.FindDoctors(ctx, request.(FindDoctorsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "FindDoctors")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(FindDoctorsResponseObject); ok {
+		if err := validResponse.VisitFindDoctorsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetDay operation middleware
+func (sh *strictHandler) GetDay(w http.ResponseWriter, r *http.Request, params GetDayParams) {
+	var request GetDayRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetDay(ctx, request.(GetDayRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetDay")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetDayResponseObject); ok {
+		if err := validResponse.VisitGetDayResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetOverview operation middleware
 func (sh *strictHandler) GetOverview(w http.ResponseWriter, r *http.Request) {
 	var request GetOverviewRequestObject
@@ -741,6 +5501,84 @@ func (sh *strictHandler) GetOverview(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetOverviewResponseObject); ok {
 		if err := validResponse.VisitGetOverviewResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOperations operation middleware
+func (sh *strictHandler) ListOperations(w http.ResponseWriter, r *http.Request, params ListOperationsParams) {
+	var request ListOperationsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOperations(ctx, request.(ListOperationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOperations")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListOperationsResponseObject); ok {
+		if err := validResponse.VisitListOperationsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// WithdrawOperation operation middleware
+func (sh *strictHandler) WithdrawOperation(w http.ResponseWriter, r *http.Request, operationID openapi_types.UUID) {
+	var request WithdrawOperationRequestObject
+
+	request.OperationID = operationID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.WithdrawOperation(ctx, request.(WithdrawOperationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WithdrawOperation")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(WithdrawOperationResponseObject); ok {
+		if err := validResponse.VisitWithdrawOperationResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetOperation operation middleware
+func (sh *strictHandler) GetOperation(w http.ResponseWriter, r *http.Request, operationID openapi_types.UUID) {
+	var request GetOperationRequestObject
+
+	request.OperationID = operationID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetOperation(ctx, request.(GetOperationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetOperation")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetOperationResponseObject); ok {
+		if err := validResponse.VisitGetOperationResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

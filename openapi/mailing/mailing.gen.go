@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	externalRef2 "github.com/healthe/healthe/openapi/problem"
+	externalRef3 "github.com/healthe/healthe/openapi/problem"
 	"github.com/oapi-codegen/runtime"
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
@@ -204,16 +204,16 @@ type NewRecipient struct {
 // ListMessagesParams defines parameters for ListMessages.
 type ListMessagesParams struct {
 	// Limit How many items a page holds.
-	Limit *externalRef2.Limit `form:"limit,omitempty" json:"limit,omitempty"`
+	Limit *externalRef3.Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where the page starts, `next_cursor` of the page before.
-	Cursor *externalRef2.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Cursor *externalRef3.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // SendMessageParams defines parameters for SendMessage.
 type SendMessageParams struct {
 	// IdempotencyKey Names this request. Sent again within 24 hours with the same body, the first answer comes back with `Idempotency-Replayed: true`; with another body it is refused with 422, while the first still runs with 409.
-	IdempotencyKey *externalRef2.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+	IdempotencyKey *externalRef3.IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeliverCourierMailJSONRequestBody defines body for DeliverCourierMail for application/json ContentType.
@@ -757,11 +757,11 @@ type DeliverCourierMailResponse struct {
 	// JSON202 the response for an HTTP 202 `application/json` response
 	JSON202 *Message
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetJSON202 returns the response for an HTTP 202 `application/json` response
@@ -770,17 +770,17 @@ func (r DeliverCourierMailResponse) GetJSON202() *Message {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r DeliverCourierMailResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r DeliverCourierMailResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r DeliverCourierMailResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r DeliverCourierMailResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r DeliverCourierMailResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r DeliverCourierMailResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -824,13 +824,13 @@ type ListMessagesResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *MessagePage
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ListMessagesResponse200Headers
 }
@@ -841,22 +841,22 @@ func (r ListMessagesResponse) GetJSON200() *MessagePage {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r ListMessagesResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r ListMessagesResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r ListMessagesResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r ListMessagesResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r ListMessagesResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r ListMessagesResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r ListMessagesResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r ListMessagesResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -900,19 +900,19 @@ type SendMessageResponse struct {
 	// JSON202 the response for an HTTP 202 `application/json` response
 	JSON202 *Message
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *externalRef2.Problem
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
-	ApplicationProblemJSON413 *externalRef2.Problem
+	ApplicationProblemJSON413 *externalRef3.Problem
 	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
-	ApplicationProblemJSON422 *externalRef2.Problem
+	ApplicationProblemJSON422 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 	// Headers202 the parsed response headers for an HTTP 202 response
 	Headers202 *SendMessageResponse202Headers
 }
@@ -923,37 +923,37 @@ func (r SendMessageResponse) GetJSON202() *Message {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r SendMessageResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r SendMessageResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r SendMessageResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r SendMessageResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r SendMessageResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r SendMessageResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r SendMessageResponse) GetApplicationProblemJSON409() *externalRef2.Problem {
+func (r SendMessageResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
 	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
-func (r SendMessageResponse) GetApplicationProblemJSON413() *externalRef2.Problem {
+func (r SendMessageResponse) GetApplicationProblemJSON413() *externalRef3.Problem {
 	return r.ApplicationProblemJSON413
 }
 
 // GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
-func (r SendMessageResponse) GetApplicationProblemJSON422() *externalRef2.Problem {
+func (r SendMessageResponse) GetApplicationProblemJSON422() *externalRef3.Problem {
 	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r SendMessageResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r SendMessageResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -992,15 +992,15 @@ type GetMessageResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Message
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *externalRef2.Problem
+	ApplicationProblemJSON400 *externalRef3.Problem
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *externalRef2.Problem
+	ApplicationProblemJSON401 *externalRef3.Problem
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *externalRef2.Problem
+	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *externalRef2.Problem
+	ApplicationProblemJSON404 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
-	ApplicationProblemJSONDefault *externalRef2.Problem
+	ApplicationProblemJSONDefault *externalRef3.Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -1009,27 +1009,27 @@ func (r GetMessageResponse) GetJSON200() *Message {
 }
 
 // GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
-func (r GetMessageResponse) GetApplicationProblemJSON400() *externalRef2.Problem {
+func (r GetMessageResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
 	return r.ApplicationProblemJSON400
 }
 
 // GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
-func (r GetMessageResponse) GetApplicationProblemJSON401() *externalRef2.Problem {
+func (r GetMessageResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
 	return r.ApplicationProblemJSON401
 }
 
 // GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
-func (r GetMessageResponse) GetApplicationProblemJSON403() *externalRef2.Problem {
+func (r GetMessageResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
 	return r.ApplicationProblemJSON403
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
-func (r GetMessageResponse) GetApplicationProblemJSON404() *externalRef2.Problem {
+func (r GetMessageResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
-func (r GetMessageResponse) GetApplicationProblemJSONDefault() *externalRef2.Problem {
+func (r GetMessageResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
 	return r.ApplicationProblemJSONDefault
 }
 
@@ -1174,21 +1174,21 @@ func ParseDeliverCourierMailResponse(rsp *http.Response) (*DeliverCourierMailRes
 		response.JSON202 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -1221,28 +1221,28 @@ func ParseListMessagesResponse(rsp *http.Response) (*ListMessagesResponse, error
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -1288,49 +1288,49 @@ func ParseSendMessageResponse(rsp *http.Response) (*SendMessageResponse, error) 
 		response.JSON202 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON413 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -1376,35 +1376,35 @@ func ParseGetMessageResponse(rsp *http.Response) (*GetMessageResponse, error) {
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
-		var dest externalRef2.Problem
+		var dest externalRef3.Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -1513,7 +1513,7 @@ func (siw *ServerInterfaceWrapper) SendMessage(w http.ResponseWriter, r *http.Re
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey externalRef2.IdempotencyKey
+		var IdempotencyKey externalRef3.IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
@@ -1718,7 +1718,7 @@ func (response DeliverCourierMail202JSONResponse) VisitDeliverCourierMailRespons
 }
 
 type DeliverCourierMail400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeliverCourierMail400ApplicationProblemPlusJSONResponse) VisitDeliverCourierMailResponse(w http.ResponseWriter) error {
@@ -1733,7 +1733,7 @@ func (response DeliverCourierMail400ApplicationProblemPlusJSONResponse) VisitDel
 	return err
 }
 
-type DeliverCourierMail401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type DeliverCourierMail401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response DeliverCourierMail401ApplicationProblemPlusJSONResponse) VisitDeliverCourierMailResponse(w http.ResponseWriter) error {
 
@@ -1748,7 +1748,7 @@ func (response DeliverCourierMail401ApplicationProblemPlusJSONResponse) VisitDel
 }
 
 type DeliverCourierMaildefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -1797,7 +1797,7 @@ func (response ListMessages200JSONResponse) VisitListMessagesResponse(w http.Res
 }
 
 type ListMessages400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response ListMessages400ApplicationProblemPlusJSONResponse) VisitListMessagesResponse(w http.ResponseWriter) error {
@@ -1812,7 +1812,7 @@ func (response ListMessages400ApplicationProblemPlusJSONResponse) VisitListMessa
 	return err
 }
 
-type ListMessages401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ListMessages401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ListMessages401ApplicationProblemPlusJSONResponse) VisitListMessagesResponse(w http.ResponseWriter) error {
 
@@ -1826,7 +1826,7 @@ func (response ListMessages401ApplicationProblemPlusJSONResponse) VisitListMessa
 	return err
 }
 
-type ListMessages403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type ListMessages403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response ListMessages403ApplicationProblemPlusJSONResponse) VisitListMessagesResponse(w http.ResponseWriter) error {
 
@@ -1841,7 +1841,7 @@ func (response ListMessages403ApplicationProblemPlusJSONResponse) VisitListMessa
 }
 
 type ListMessagesdefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -1891,7 +1891,7 @@ func (response SendMessage202JSONResponse) VisitSendMessageResponse(w http.Respo
 }
 
 type SendMessage400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response SendMessage400ApplicationProblemPlusJSONResponse) VisitSendMessageResponse(w http.ResponseWriter) error {
@@ -1906,7 +1906,7 @@ func (response SendMessage400ApplicationProblemPlusJSONResponse) VisitSendMessag
 	return err
 }
 
-type SendMessage401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type SendMessage401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response SendMessage401ApplicationProblemPlusJSONResponse) VisitSendMessageResponse(w http.ResponseWriter) error {
 
@@ -1920,7 +1920,7 @@ func (response SendMessage401ApplicationProblemPlusJSONResponse) VisitSendMessag
 	return err
 }
 
-type SendMessage403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type SendMessage403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response SendMessage403ApplicationProblemPlusJSONResponse) VisitSendMessageResponse(w http.ResponseWriter) error {
 
@@ -1934,7 +1934,7 @@ func (response SendMessage403ApplicationProblemPlusJSONResponse) VisitSendMessag
 	return err
 }
 
-type SendMessage409ApplicationProblemPlusJSONResponse externalRef2.Problem
+type SendMessage409ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response SendMessage409ApplicationProblemPlusJSONResponse) VisitSendMessageResponse(w http.ResponseWriter) error {
 
@@ -1948,7 +1948,7 @@ func (response SendMessage409ApplicationProblemPlusJSONResponse) VisitSendMessag
 	return err
 }
 
-type SendMessage413ApplicationProblemPlusJSONResponse externalRef2.Problem
+type SendMessage413ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response SendMessage413ApplicationProblemPlusJSONResponse) VisitSendMessageResponse(w http.ResponseWriter) error {
 
@@ -1962,7 +1962,7 @@ func (response SendMessage413ApplicationProblemPlusJSONResponse) VisitSendMessag
 	return err
 }
 
-type SendMessage422ApplicationProblemPlusJSONResponse externalRef2.Problem
+type SendMessage422ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response SendMessage422ApplicationProblemPlusJSONResponse) VisitSendMessageResponse(w http.ResponseWriter) error {
 
@@ -1977,7 +1977,7 @@ func (response SendMessage422ApplicationProblemPlusJSONResponse) VisitSendMessag
 }
 
 type SendMessagedefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
@@ -2016,7 +2016,7 @@ func (response GetMessage200JSONResponse) VisitGetMessageResponse(w http.Respons
 }
 
 type GetMessage400ApplicationProblemPlusJSONResponse struct {
-	externalRef2.ProblemApplicationProblemPlusJSONResponse
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GetMessage400ApplicationProblemPlusJSONResponse) VisitGetMessageResponse(w http.ResponseWriter) error {
@@ -2031,7 +2031,7 @@ func (response GetMessage400ApplicationProblemPlusJSONResponse) VisitGetMessageR
 	return err
 }
 
-type GetMessage401ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetMessage401ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetMessage401ApplicationProblemPlusJSONResponse) VisitGetMessageResponse(w http.ResponseWriter) error {
 
@@ -2045,7 +2045,7 @@ func (response GetMessage401ApplicationProblemPlusJSONResponse) VisitGetMessageR
 	return err
 }
 
-type GetMessage403ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetMessage403ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetMessage403ApplicationProblemPlusJSONResponse) VisitGetMessageResponse(w http.ResponseWriter) error {
 
@@ -2059,7 +2059,7 @@ func (response GetMessage403ApplicationProblemPlusJSONResponse) VisitGetMessageR
 	return err
 }
 
-type GetMessage404ApplicationProblemPlusJSONResponse externalRef2.Problem
+type GetMessage404ApplicationProblemPlusJSONResponse externalRef3.Problem
 
 func (response GetMessage404ApplicationProblemPlusJSONResponse) VisitGetMessageResponse(w http.ResponseWriter) error {
 
@@ -2074,7 +2074,7 @@ func (response GetMessage404ApplicationProblemPlusJSONResponse) VisitGetMessageR
 }
 
 type GetMessagedefaultApplicationProblemPlusJSONResponse struct {
-	Body       externalRef2.Problem
+	Body       externalRef3.Problem
 	StatusCode int
 }
 
