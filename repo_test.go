@@ -20,6 +20,7 @@ const module = "github.com/healthe/healthe/"
 var mayImport = map[string]*regexp.Regexp{
 	"openapi":  regexp.MustCompile(`^$`),
 	"kit":      regexp.MustCompile(`^openapi(/problem)?$`),
+	"kittest":  regexp.MustCompile(`^kit/`),
 	"db":       regexp.MustCompile(`^kit/(config|postgres)$`),
 	"services": regexp.MustCompile(`^(kit/|openapi(/|$)|db$)`),
 	"sdk":      regexp.MustCompile(`^openapi/`),
@@ -28,7 +29,7 @@ var mayImport = map[string]*regexp.Regexp{
 	"bench":    regexp.MustCompile(`^(dev|sdk/go|openapi|kit|db|services)(/|$)`),
 }
 
-var mayImportInTests = regexp.MustCompile(`^(kit/.*test|db/dbtest|bench/ratio)$`)
+var mayImportInTests = regexp.MustCompile(`^(kittest/.*|db/dbtest|bench/ratio)$`)
 
 type pkg struct {
 	Dir, ImportPath, Name, Doc                                     string

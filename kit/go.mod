@@ -35,7 +35,6 @@ require (
 	github.com/go-logr/stdr v1.2.2 // indirect
 	github.com/go-openapi/jsonpointer v1.0.0 // indirect
 	github.com/golang/protobuf v1.5.4 // indirect
-	github.com/gorilla/mux v1.8.0 // indirect
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.30.0 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect
 	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
@@ -79,7 +78,10 @@ replace github.com/healthe/healthe/openapi => ../openapi
 
 require (
 	github.com/healthe/healthe/db v0.0.0
+	github.com/healthe/healthe/kittest v0.0.0
 	github.com/stretchr/testify v1.12.1
 )
 
 replace github.com/healthe/healthe/db => ../db
+
+replace github.com/healthe/healthe/kittest => ../kittest

@@ -11,7 +11,7 @@ import (
 
 	"github.com/healthe/healthe/kit/contract"
 	"github.com/healthe/healthe/kit/identity"
-	"github.com/healthe/healthe/kit/identitytest"
+	"github.com/healthe/healthe/kittest/identitytest"
 )
 
 // BenchmarkHandler measures what a small POST pays for identity and contract together.

@@ -1,6 +1,6 @@
 // Package contract holds a service to its OpenAPI document: who may call an operation and
 // what a request must look like is decided here, from the document, before a handler runs.
-// In tests, contracttest does the same for responses.
+// In tests, kittest/contracttest does the same for responses.
 package contract
 
 import (

@@ -15,7 +15,7 @@ import (
 
 	"github.com/healthe/healthe/kit/contract"
 	"github.com/healthe/healthe/kit/identity"
-	"github.com/healthe/healthe/kit/identitytest"
+	"github.com/healthe/healthe/kittest/identitytest"
 	"github.com/healthe/healthe/openapi"
 	"github.com/healthe/healthe/openapi/problem"
 )

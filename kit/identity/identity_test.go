@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/healthe/healthe/kit/identity"
-	"github.com/healthe/healthe/kit/identitytest"
+	"github.com/healthe/healthe/kittest/identitytest"
 	"github.com/healthe/healthe/openapi/problem"
 )
 

@@ -21,9 +21,9 @@ import (
 
 	"github.com/healthe/healthe/db/dbtest"
 	"github.com/healthe/healthe/kit/contract"
-	"github.com/healthe/healthe/kit/contracttest"
-	"github.com/healthe/healthe/kit/identitytest"
 	"github.com/healthe/healthe/kit/server"
+	"github.com/healthe/healthe/kittest/contracttest"
+	"github.com/healthe/healthe/kittest/identitytest"
 	api "github.com/healthe/healthe/openapi/appointment"
 	"github.com/healthe/healthe/openapi/mailing"
 )

@@ -90,9 +90,12 @@ require (
 	github.com/anishathalye/porcupine v1.3.1
 	github.com/getkin/kin-openapi v0.153.0
 	github.com/healthe/healthe/bench/ratio v0.0.0
+	github.com/healthe/healthe/kittest v0.0.0
 	github.com/riverqueue/river/rivertype v0.51.1
 	github.com/stretchr/testify v1.12.1
 	pgregory.net/rapid v1.3.0
 )
 
 replace github.com/healthe/healthe/bench/ratio => ../../bench/ratio
+
+replace github.com/healthe/healthe/kittest => ../../kittest

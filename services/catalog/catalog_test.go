@@ -17,8 +17,8 @@ import (
 
 	"github.com/healthe/healthe/kit/contract"
 	"github.com/healthe/healthe/kit/identity"
-	"github.com/healthe/healthe/kit/identitytest"
 	"github.com/healthe/healthe/kit/server"
+	"github.com/healthe/healthe/kittest/identitytest"
 	"github.com/healthe/healthe/openapi/problem"
 )
 

@@ -27,6 +27,7 @@ require (
 	github.com/golang/protobuf v1.5.4 // indirect
 	github.com/gorilla/mux v1.8.0 // indirect
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.30.0 // indirect
+	github.com/healthe/healthe/kittest v0.0.0
 	github.com/influxdata/tdigest v0.0.1 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect
 	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
@@ -74,3 +75,7 @@ replace (
 	github.com/healthe/healthe/kit => ../../kit
 	github.com/healthe/healthe/openapi => ../../openapi
 )
+
+replace github.com/healthe/healthe/kittest => ../../kittest
+
+replace github.com/healthe/healthe/db => ../../db

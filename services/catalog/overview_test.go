@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/healthe/healthe/kit/contract"
-	"github.com/healthe/healthe/kit/contracttest"
+	"github.com/healthe/healthe/kittest/contracttest"
 	api "github.com/healthe/healthe/openapi/catalog"
 	"github.com/healthe/healthe/openapi/problem"
 )
