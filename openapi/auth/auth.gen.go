@@ -22,6 +22,51 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for IdentityExchangeTokenType.
+const (
+	NA IdentityExchangeTokenType = "N_A"
+)
+
+// Valid indicates whether the value is a known member of the IdentityExchangeTokenType enum.
+func (e IdentityExchangeTokenType) Valid() bool {
+	switch e {
+	case NA:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IdentityTokenType.
+const (
+	UrnIetfParamsOauthTokenTypeJwt IdentityTokenType = "urn:ietf:params:oauth:token-type:jwt"
+)
+
+// Valid indicates whether the value is a known member of the IdentityTokenType enum.
+func (e IdentityTokenType) Valid() bool {
+	switch e {
+	case UrnIetfParamsOauthTokenTypeJwt:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NewIdentityExchangeGrantType.
+const (
+	UrnIetfParamsOauthGrantTypeTokenExchange NewIdentityExchangeGrantType = "urn:ietf:params:oauth:grant-type:token-exchange"
+)
+
+// Valid indicates whether the value is a known member of the NewIdentityExchangeGrantType enum.
+func (e NewIdentityExchangeGrantType) Valid() bool {
+	switch e {
+	case UrnIetfParamsOauthGrantTypeTokenExchange:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ProfessionalRole.
 const (
 	Doctor     ProfessionalRole = "doctor"
@@ -152,6 +197,25 @@ type EmailChange struct {
 	Password SecretWord `json:"password"`
 }
 
+// IdentityExchange defines model for IdentityExchange.
+type IdentityExchange struct {
+	// AccessToken The new identity.
+	AccessToken string `json:"access_token"`
+
+	// ExpiresIn How long it holds (s).
+	ExpiresIn       int               `json:"expires_in"`
+	IssuedTokenType IdentityTokenType `json:"issued_token_type"`
+
+	// TokenType It is no bearer token.
+	TokenType IdentityExchangeTokenType `json:"token_type"`
+}
+
+// IdentityExchangeTokenType It is no bearer token.
+type IdentityExchangeTokenType string
+
+// IdentityTokenType defines model for IdentityTokenType.
+type IdentityTokenType string
+
 // Key An Ed25519 public key (RFC 8037).
 type Key struct {
 	Alg string `json:"alg"`
@@ -212,6 +276,24 @@ type NewAccount struct {
 	// Username Letters, digits, dot, dash and underscore; upper and lower case are the same.
 	Username Username `json:"username"`
 }
+
+// NewIdentityExchange defines model for NewIdentityExchange.
+type NewIdentityExchange struct {
+	GrantType NewIdentityExchangeGrantType `json:"grant_type"`
+
+	// Operation What the write does.
+	Operation string `json:"operation"`
+
+	// OperationID The deferred write that it is for.
+	OperationID openapi_types.UUID `json:"operation_id"`
+
+	// SubjectToken The identity that came with the write.
+	SubjectToken     string            `json:"subject_token"`
+	SubjectTokenType IdentityTokenType `json:"subject_token_type"`
+}
+
+// NewIdentityExchangeGrantType defines model for NewIdentityExchange.GrantType.
+type NewIdentityExchangeGrantType string
 
 // NewPassword defines model for NewPassword.
 type NewPassword struct {
@@ -378,6 +460,9 @@ type ListSessionsParams struct {
 	Cursor *externalRef3.Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ExchangeIdentityJSONRequestBody defines body for ExchangeIdentity for application/json ContentType.
+type ExchangeIdentityJSONRequestBody = NewIdentityExchange
+
 // LogInJSONRequestBody defines body for LogIn for application/json ContentType.
 type LogInJSONRequestBody = Credentials
 
@@ -504,6 +589,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /auth/v1/consents/{client_id} (the `WithdrawConsent` operationId).
 	WithdrawConsent(ctx context.Context, clientID string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExchangeIdentityWithBody Act for a user who is not there any more
+	//
+	// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. It is refused where the user or the application may not act any more. Who asked for it, for whom and for what is kept, refused or not.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /auth/v1/identity-exchanges (the `ExchangeIdentity` operationId).
+	ExchangeIdentityWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExchangeIdentity Act for a user who is not there any more
+	//
+	// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. It is refused where the user or the application may not act any more. Who asked for it, for whom and for what is kept, refused or not.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /auth/v1/identity-exchanges (the `ExchangeIdentity` operationId).
+	ExchangeIdentity(ctx context.Context, body ExchangeIdentityJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetJWKS The keys that identities are signed with
 	//
@@ -848,6 +951,44 @@ func (c *Client) ListConsents(ctx context.Context, params *ListConsentsParams, r
 // Corresponds with DELETE /auth/v1/consents/{client_id} (the `WithdrawConsent` operationId).
 func (c *Client) WithdrawConsent(ctx context.Context, clientID string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewWithdrawConsentRequest(c.Server, clientID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExchangeIdentityWithBody Act for a user who is not there any more
+//
+// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. It is refused where the user or the application may not act any more. Who asked for it, for whom and for what is kept, refused or not.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /auth/v1/identity-exchanges (the `ExchangeIdentity` operationId).
+func (c *Client) ExchangeIdentityWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExchangeIdentityRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExchangeIdentity Act for a user who is not there any more
+//
+// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. It is refused where the user or the application may not act any more. Who asked for it, for whom and for what is kept, refused or not.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /auth/v1/identity-exchanges (the `ExchangeIdentity` operationId).
+func (c *Client) ExchangeIdentity(ctx context.Context, body ExchangeIdentityJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExchangeIdentityRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1652,6 +1793,46 @@ func NewWithdrawConsentRequest(server string, clientID string) (*http.Request, e
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewExchangeIdentityRequest calls the generic ExchangeIdentity builder with application/json body
+func NewExchangeIdentityRequest(server string, body ExchangeIdentityJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewExchangeIdentityRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewExchangeIdentityRequestWithBody constructs an http.Request for the ExchangeIdentity method, with any body, and a specified content type
+func NewExchangeIdentityRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/auth/v1/identity-exchanges")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -2794,6 +2975,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with DELETE /auth/v1/consents/{client_id} (the `WithdrawConsent` operationId).
 	WithdrawConsentWithResponse(ctx context.Context, clientID string, reqEditors ...RequestEditorFn) (*WithdrawConsentResponse, error)
 
+	// ExchangeIdentityWithBodyWithResponse Act for a user who is not there any more
+	//
+	// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. It is refused where the user or the application may not act any more. Who asked for it, for whom and for what is kept, refused or not.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /auth/v1/identity-exchanges (the `ExchangeIdentity` operationId).
+	ExchangeIdentityWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExchangeIdentityResponse, error)
+
+	// ExchangeIdentityWithResponse Act for a user who is not there any more
+	//
+	// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. It is refused where the user or the application may not act any more. Who asked for it, for whom and for what is kept, refused or not.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /auth/v1/identity-exchanges (the `ExchangeIdentity` operationId).
+	ExchangeIdentityWithResponse(ctx context.Context, body ExchangeIdentityJSONRequestBody, reqEditors ...RequestEditorFn) (*ExchangeIdentityResponse, error)
+
 	// GetJWKSWithResponse The keys that identities are signed with
 	//
 	// A JSON Web Key Set (RFC 7517). Services verify `X-Healthe-Identity` with it. A new key is here before it is used, an old one until nothing that it signed is valid any more.
@@ -3255,6 +3454,82 @@ func (r WithdrawConsentResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r WithdrawConsentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExchangeIdentityResponse200Headers the declared response headers of an HTTP 200 response for ExchangeIdentity
+type ExchangeIdentityResponse200Headers struct {
+	CacheControl *string
+}
+
+type ExchangeIdentityResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IdentityExchange
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *externalRef3.Problem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *externalRef3.Problem
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *externalRef3.Problem
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *externalRef3.Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExchangeIdentityResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ExchangeIdentityResponse) GetJSON200() *IdentityExchange {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ExchangeIdentityResponse) GetApplicationProblemJSON400() *externalRef3.Problem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ExchangeIdentityResponse) GetApplicationProblemJSON401() *externalRef3.Problem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ExchangeIdentityResponse) GetApplicationProblemJSON403() *externalRef3.Problem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExchangeIdentityResponse) GetApplicationProblemJSONDefault() *externalRef3.Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExchangeIdentityResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExchangeIdentityResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExchangeIdentityResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExchangeIdentityResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5003,6 +5278,36 @@ func (c *ClientWithResponses) WithdrawConsentWithResponse(ctx context.Context, c
 	return ParseWithdrawConsentResponse(rsp)
 }
 
+// ExchangeIdentityWithBodyWithResponse Act for a user who is not there any more
+//
+// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. It is refused where the user or the application may not act any more. Who asked for it, for whom and for what is kept, refused or not.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /auth/v1/identity-exchanges (the `ExchangeIdentity` operationId).
+func (c *ClientWithResponses) ExchangeIdentityWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExchangeIdentityResponse, error) {
+	rsp, err := c.ExchangeIdentityWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExchangeIdentityResponse(rsp)
+}
+
+// ExchangeIdentityWithResponse Act for a user who is not there any more
+//
+// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. It is refused where the user or the application may not act any more. Who asked for it, for whom and for what is kept, refused or not.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /auth/v1/identity-exchanges (the `ExchangeIdentity` operationId).
+func (c *ClientWithResponses) ExchangeIdentityWithResponse(ctx context.Context, body ExchangeIdentityJSONRequestBody, reqEditors ...RequestEditorFn) (*ExchangeIdentityResponse, error) {
+	rsp, err := c.ExchangeIdentity(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExchangeIdentityResponse(rsp)
+}
+
 // GetJWKSWithResponse The keys that identities are signed with
 //
 // A JSON Web Key Set (RFC 7517). Services verify `X-Healthe-Identity` with it. A new key is here before it is used, an old one until nothing that it signed is valid any more.
@@ -5671,6 +5976,73 @@ func ParseWithdrawConsentResponse(rsp *http.Response) (*WithdrawConsentResponse,
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseExchangeIdentityResponse parses an HTTP response from a ExchangeIdentityWithResponse call
+func ParseExchangeIdentityResponse(rsp *http.Response) (*ExchangeIdentityResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExchangeIdentityResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IdentityExchange
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExchangeIdentityResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
@@ -7099,6 +7471,9 @@ type ServerInterface interface {
 	// WithdrawConsent Withdraw a consent
 	// (DELETE /auth/v1/consents/{client_id})
 	WithdrawConsent(w http.ResponseWriter, r *http.Request, clientID string)
+	// ExchangeIdentity Act for a user who is not there any more
+	// (POST /auth/v1/identity-exchanges)
+	ExchangeIdentity(w http.ResponseWriter, r *http.Request)
 	// GetJWKS The keys that identities are signed with
 	// (GET /auth/v1/jwks.json)
 	GetJWKS(w http.ResponseWriter, r *http.Request)
@@ -7248,6 +7623,20 @@ func (siw *ServerInterfaceWrapper) WithdrawConsent(w http.ResponseWriter, r *htt
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.WithdrawConsent(w, r, clientID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ExchangeIdentity operation middleware
+func (siw *ServerInterfaceWrapper) ExchangeIdentity(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ExchangeIdentity(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -8061,6 +8450,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/v1/consents", wrapper.ListConsents)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/auth/v1/consents/{client_id}", wrapper.WithdrawConsent)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/v1/users/{id}/contact", wrapper.GetContact)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/v1/identity-exchanges", wrapper.ExchangeIdentity)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/v1/jwks.json", wrapper.GetJWKS)
 
 	return m
@@ -8197,6 +8587,99 @@ type WithdrawConsentdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response WithdrawConsentdefaultApplicationProblemPlusJSONResponse) VisitWithdrawConsentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExchangeIdentityRequestObject struct {
+	Body *ExchangeIdentityJSONRequestBody
+}
+
+type ExchangeIdentityResponseObject interface {
+	VisitExchangeIdentityResponse(w http.ResponseWriter) error
+}
+
+type ExchangeIdentity200ResponseHeaders struct {
+	CacheControl *string
+}
+
+type ExchangeIdentity200JSONResponse struct {
+	Body    IdentityExchange
+	Headers ExchangeIdentity200ResponseHeaders
+}
+
+func (response ExchangeIdentity200JSONResponse) VisitExchangeIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExchangeIdentity400ApplicationProblemPlusJSONResponse struct {
+	externalRef3.ProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ExchangeIdentity400ApplicationProblemPlusJSONResponse) VisitExchangeIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExchangeIdentity401ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response ExchangeIdentity401ApplicationProblemPlusJSONResponse) VisitExchangeIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExchangeIdentity403ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response ExchangeIdentity403ApplicationProblemPlusJSONResponse) VisitExchangeIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExchangeIdentitydefaultApplicationProblemPlusJSONResponse struct {
+	Body       externalRef3.Problem
+	StatusCode int
+}
+
+func (response ExchangeIdentitydefaultApplicationProblemPlusJSONResponse) VisitExchangeIdentityResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -10319,6 +10802,9 @@ type StrictServerInterface interface {
 	// WithdrawConsent Withdraw a consent
 	// (DELETE /auth/v1/consents/{client_id})
 	WithdrawConsent(ctx context.Context, request WithdrawConsentRequestObject) (WithdrawConsentResponseObject, error)
+	// ExchangeIdentity Act for a user who is not there any more
+	// (POST /auth/v1/identity-exchanges)
+	ExchangeIdentity(ctx context.Context, request ExchangeIdentityRequestObject) (ExchangeIdentityResponseObject, error)
 	// GetJWKS The keys that identities are signed with
 	// (GET /auth/v1/jwks.json)
 	GetJWKS(ctx context.Context, request GetJWKSRequestObject) (GetJWKSResponseObject, error)
@@ -10480,6 +10966,37 @@ func (sh *strictHandler) WithdrawConsent(w http.ResponseWriter, r *http.Request,
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(WithdrawConsentResponseObject); ok {
 		if err := validResponse.VisitWithdrawConsentResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ExchangeIdentity operation middleware
+func (sh *strictHandler) ExchangeIdentity(w http.ResponseWriter, r *http.Request) {
+	var request ExchangeIdentityRequestObject
+
+	var body ExchangeIdentityJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ExchangeIdentity(ctx, request.(ExchangeIdentityRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExchangeIdentity")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ExchangeIdentityResponseObject); ok {
+		if err := validResponse.VisitExchangeIdentityResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

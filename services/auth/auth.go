@@ -70,7 +70,7 @@ func build(ctx context.Context, cfg Config, db *postgres.DB, mail mailing.Client
 	}
 	client := &http.Client{Transport: telemetry.Transport{Base: transport()}, Timeout: 8 * time.Second}
 	s := &service{
-		cfg: cfg, db: db, store: store.New(db), box: box, keys: ring, mail: mail,
+		cfg: cfg, db: db, store: store.New(db), box: box, keys: ring, roles: roles, mail: mail,
 		kratos: kratos.New(cfg.KratosPublicURL, cfg.KratosAdminURL, client),
 		hydra:  hydra.New(cfg.HydraAdminURL, client),
 	}

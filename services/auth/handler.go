@@ -29,6 +29,7 @@ type service struct {
 	box    seal.Box
 	keys   *keys.Ring
 	gate   *gate.Gate
+	roles  gate.Roles
 	kratos *kratos.Client
 	hydra  *hydra.Client
 	mail   mailing.ClientWithResponsesInterface

@@ -2,7 +2,7 @@
 // sealed, shared by all instances, and replaced in time.
 //
 // A key is published from the moment it is made and signs from a while later on, so that
-// every verifier has it by then. It is deleted when nothing that it signed is valid any more.
+// every verifier has it by then. It is deleted when nobody asks any more whether it signed something.
 package keys
 
 import (
@@ -29,8 +29,8 @@ const (
 	Period = 24 * time.Hour
 	// Lead is how long a key is published before it signs, longer than anyone keeps the key set.
 	Lead = 10 * time.Minute
-	// after is how long a key stays once the next one signs: longer than an identity lives.
-	after   = 10 * time.Minute
+	// after is how long a key stays once the next one signs: a deferred write is carried out on the word of an identity that has ended.
+	after   = Memory + 10*time.Minute
 	refresh = 30 * time.Second
 	purpose = "signing key"
 )

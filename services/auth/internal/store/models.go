@@ -55,6 +55,51 @@ func (ns NullChallengePurpose) Value() (driver.Value, error) {
 	return string(ns.ChallengePurpose), nil
 }
 
+type ExchangeOutcome string
+
+const (
+	ExchangeOutcomeGranted          ExchangeOutcome = "granted"
+	ExchangeOutcomeForged           ExchangeOutcome = "forged"
+	ExchangeOutcomeTooOld           ExchangeOutcome = "too_old"
+	ExchangeOutcomeInactive         ExchangeOutcome = "inactive"
+	ExchangeOutcomeConsentWithdrawn ExchangeOutcome = "consent_withdrawn"
+)
+
+func (e *ExchangeOutcome) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = ExchangeOutcome(s)
+	case string:
+		*e = ExchangeOutcome(s)
+	default:
+		return fmt.Errorf("unsupported scan type for ExchangeOutcome: %T", src)
+	}
+	return nil
+}
+
+type NullExchangeOutcome struct {
+	ExchangeOutcome ExchangeOutcome
+	Valid           bool // Valid is true if ExchangeOutcome is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullExchangeOutcome) Scan(value interface{}) error {
+	if value == nil {
+		ns.ExchangeOutcome, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.ExchangeOutcome.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullExchangeOutcome) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.ExchangeOutcome), nil
+}
+
 type ProfessionalRole string
 
 const (
@@ -173,6 +218,18 @@ type IdempotencyKey struct {
 	Status      int32
 	Header      []byte
 	Body        []byte
+	CreatedAt   time.Time
+}
+
+type IdentityExchange struct {
+	ID          uuid.UUID
+	Actor       string
+	UserID      *uuid.UUID
+	ClientID    *string
+	OperationID uuid.UUID
+	Operation   string
+	Scopes      []string
+	Outcome     ExchangeOutcome
 	CreatedAt   time.Time
 }
 
