@@ -1,13 +1,13 @@
 -- name: PutCircuitReport :exec
 INSERT INTO circuit_reports (instance, report)
 VALUES (@instance, @report)
-ON CONFLICT ON CONSTRAINT circuit_reports_pkey DO UPDATE
+ON CONFLICT (instance) DO UPDATE
 SET report = EXCLUDED.report, reported_at = now();
 
 -- name: ListCircuitReports :many
 -- Instances that were silent for longer have stopped, or are cut off.
 SELECT * FROM circuit_reports
-WHERE reported_at > now() - @silent_s::int * interval '1 second'
+WHERE reported_at > now() - interval '5 seconds'
 ORDER BY instance;
 
 -- name: DeleteCircuitReport :exec
@@ -18,7 +18,7 @@ WHERE instance = @instance;
 DELETE FROM circuit_reports
 WHERE instance IN (
     SELECT silent.instance FROM circuit_reports AS silent
-    WHERE silent.reported_at <= now() - @silent_s::int * interval '1 second'
+    WHERE silent.reported_at <= now() - interval '5 seconds'
     FOR UPDATE SKIP LOCKED
 );
 

@@ -12,6 +12,48 @@ import (
 	"github.com/google/uuid"
 )
 
+type ForcedState string
+
+const (
+	ForcedStateOpen   ForcedState = "open"
+	ForcedStateClosed ForcedState = "closed"
+)
+
+func (e *ForcedState) Scan(src interface{}) error {
+	switch s := src.(type) {
+	case []byte:
+		*e = ForcedState(s)
+	case string:
+		*e = ForcedState(s)
+	default:
+		return fmt.Errorf("unsupported scan type for ForcedState: %T", src)
+	}
+	return nil
+}
+
+type NullForcedState struct {
+	ForcedState ForcedState
+	Valid       bool // Valid is true if ForcedState is not NULL
+}
+
+// Scan implements the Scanner interface.
+func (ns *NullForcedState) Scan(value interface{}) error {
+	if value == nil {
+		ns.ForcedState, ns.Valid = "", false
+		return nil
+	}
+	ns.Valid = true
+	return ns.ForcedState.Scan(value)
+}
+
+// Value implements the driver Valuer interface.
+func (ns NullForcedState) Value() (driver.Value, error) {
+	if !ns.Valid {
+		return nil, nil
+	}
+	return string(ns.ForcedState), nil
+}
+
 type OperationState string
 
 const (
@@ -54,6 +96,23 @@ func (ns NullOperationState) Value() (driver.Value, error) {
 		return nil, nil
 	}
 	return string(ns.OperationState), nil
+}
+
+type CircuitOverride struct {
+	ID         uuid.UUID
+	Service    string
+	State      ForcedState
+	Reason     string
+	ForcedBy   uuid.UUID
+	ForcedAt   time.Time
+	ReleasedBy *uuid.UUID
+	ReleasedAt *time.Time
+}
+
+type CircuitReport struct {
+	Instance   string
+	Report     []byte
+	ReportedAt time.Time
 }
 
 type IdempotencyKey struct {
