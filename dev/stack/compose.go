@@ -177,14 +177,15 @@ func (s *Stack) Scale(ctx context.Context, service string, n int) error {
 			if err := s.call(ctx, http.MethodPatch, "/process/scale/"+p.Name+"/"+strconv.Itoa(n), nil); err != nil {
 				return err
 			}
-			return s.waitHealthy(ctx)
+			return s.WaitHealthy(ctx)
 		}
 	}
 	return fmt.Errorf("process-compose knows no %s", service)
 }
 
-// waitHealthy returns when every process is healthy, or says which one is not and why.
-func (s *Stack) waitHealthy(ctx context.Context) error {
+// WaitHealthy returns when every process is healthy and every service registered, as after a start or a Kill, or says which
+// one is not and why.
+func (s *Stack) WaitHealthy(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errors.New("timeout"))
 	defer cancel()
 	begun, failed, restarts := time.Now(), 0, map[string]int{}

@@ -82,6 +82,16 @@ func listenLow() (ln net.Listener, err error) {
 	return nil, err
 }
 
+// FreePort is one that nothing listens on and that no outgoing connection takes, for a server that may stop and start again.
+func FreePort() (int, error) {
+	ln, err := listenLow()
+	if err != nil {
+		return 0, err
+	}
+	defer ln.Close()
+	return ln.Addr().(*net.TCPAddr).Port, nil
+}
+
 func (p Ports) save(file string) error {
 	b, _ := json.MarshalIndent(p, "", "  ")
 	return explain("cannot write "+file, os.WriteFile(file, append(b, '\n'), 0o600))

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -134,7 +133,7 @@ func (s *Stack) downloadPostgres() (string, error) {
 	if os.Geteuid() == 0 {
 		return "", Fault{"PostgreSQL 15 or later is missing, and apt-get could not install it", "Install it: apt-get install postgresql"}
 	}
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		return "", err
 	}
@@ -240,15 +239,6 @@ func give(file string, as []string) error {
 	uid, _ := strconv.Atoi(as[2])
 	gid, _ := strconv.Atoi(as[4])
 	return os.Chown(file, uid, gid)
-}
-
-func freePort() (int, error) {
-	ln, err := net.Listen("tcp", host+":0")
-	if err != nil {
-		return 0, err
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port, nil
 }
 
 func firstLine(err error) string {

@@ -141,7 +141,7 @@ func (s *Stack) Up(ctx context.Context) (err error) {
 	if err := s.launch(ctx); err != nil {
 		return err
 	}
-	return s.waitHealthy(ctx)
+	return s.WaitHealthy(ctx)
 }
 
 // prepare writes everything that the servers read when they start.
@@ -174,7 +174,7 @@ func (s *Stack) refresh(ctx context.Context, rebuilt []string) error {
 			return err
 		}
 	}
-	return s.waitHealthy(ctx)
+	return s.WaitHealthy(ctx)
 }
 
 // Stop ends every process of the stack; the data stays. It is no error when nothing runs.

@@ -25,7 +25,7 @@ func (s *Stack) TestPostgres(ctx context.Context) (url string, stop func(), err 
 	if err != nil {
 		return "", nil, err
 	}
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		return "", nil, err
 	}
