@@ -56,6 +56,9 @@ func run(ctx context.Context) (err error) {
 	if err := forwardAuth(ctx, s); err != nil {
 		return fmt.Errorf("forward-auth: %w", err)
 	}
+	if err := catalogue(ctx, s); err != nil {
+		return fmt.Errorf("catalog: %w", err)
+	}
 	if err := memory(ctx, s); err != nil {
 		return fmt.Errorf("memory: %w", err)
 	}

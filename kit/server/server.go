@@ -125,6 +125,7 @@ func (s *Service) serve(ctx context.Context, cfg Config, self registry.Instance,
 	api := &http.Server{
 		Handler: s.routes(life), ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout + headerTimeout,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		BaseContext: func(net.Listener) context.Context { return context.WithValue(context.WithoutCancel(ctx), lifeKey{}, life) },
 	}
 	inner := http.NewServeMux()
 	inner.Handle("GET /metrics", metrics)
@@ -169,6 +170,16 @@ func (s *Service) serve(ctx context.Context, cfg Config, self registry.Instance,
 		return errors.Join(cause, err)
 	}
 	return err
+}
+
+type lifeKey struct{}
+
+// Life returns a context that ends when the instance that serves ctx begins to stop. A request may finish; a stream must end.
+func Life(ctx context.Context) context.Context {
+	if life, ok := ctx.Value(lifeKey{}).(context.Context); ok {
+		return life
+	}
+	return context.Background()
 }
 
 // register waits until the service is ready, then keeps it listed until ctx ends.
