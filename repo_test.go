@@ -22,7 +22,7 @@ var mayImport = map[string]*regexp.Regexp{
 	"kit":      regexp.MustCompile(`^openapi(/problem)?$`),
 	"kittest":  regexp.MustCompile(`^kit/`),
 	"db":       regexp.MustCompile(`^kit/(config|postgres)$`),
-	"services": regexp.MustCompile(`^(kit/|openapi(/|$)|db$)`),
+	"services": regexp.MustCompile(`^(kit/|openapi(/|$)|db(/broadcast)?$)`),
 	"sdk":      regexp.MustCompile(`^openapi/`),
 	"dev":      regexp.MustCompile(`^openapi(/|$)`),
 	"e2e":      regexp.MustCompile(`^(dev|sdk/go|openapi|kit/(identity|config))(/|$)`),

@@ -74,7 +74,7 @@ func build(ctx context.Context, cfg Config, db *postgres.DB, mail mailing.Client
 		kratos: kratos.New(cfg.KratosPublicURL, cfg.KratosAdminURL, client),
 		hydra:  hydra.New(cfg.HydraAdminURL, client),
 	}
-	s.gate = gate.New(s.kratos, s.hydra, ring, roles)
+	s.gate = gate.New(s.kratos, s.hydra, ring, roles, db.Pool())
 	workers := river.NewWorkers()
 	s.register(workers)
 	if s.jobs, err = jobs.New(db, workers, s.periodic()...); err != nil {
@@ -87,7 +87,7 @@ func build(ctx context.Context, cfg Config, db *postgres.DB, mail mailing.Client
 	return &server.Service{
 		Handler:    handler,
 		Ready:      db.Ping,
-		Background: []func(context.Context) error{jobs.Run(s.jobs), s.gate.Listen(db.Pool()), ring.Follow, idempotency.Sweep(db)},
+		Background: []func(context.Context) error{jobs.Run(s.jobs), s.gate.Listen, ring.Follow, idempotency.Sweep(db)},
 		Close:      db.Close,
 	}, nil
 }

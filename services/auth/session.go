@@ -185,7 +185,7 @@ func (s *service) endSessions(ctx context.Context, user, except uuid.UUID) error
 
 // revoked makes every instance forget what it knows of a subject or a session.
 func (s *service) revoked(ctx context.Context, who string) error {
-	return s.gate.Announce(ctx, s.db.Pool(), who)
+	return s.gate.Announce(ctx, who)
 }
 
 func currentSession(ctx context.Context) (uuid.UUID, error) {

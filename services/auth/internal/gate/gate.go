@@ -12,9 +12,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/healthe/healthe/db/broadcast"
 	"github.com/healthe/healthe/kit/identity"
 	"github.com/healthe/healthe/services/auth/internal/hydra"
 	"github.com/healthe/healthe/services/auth/internal/kratos"
@@ -69,20 +71,23 @@ type Gate struct {
 	cache   *otter.Cache[[32]byte, *Passport]
 	flights singleflight.Group
 	revoked *revocations
-
-	announced announcements
+	told    *broadcast.Broadcast
+	hears   func(now time.Time) bool // whether revocations arrive
 }
 
-// New returns a gate. It caches nothing before Listen runs.
-func New(k *kratos.Client, h *hydra.Client, signer Signer, roles Roles) *Gate {
-	return &Gate{
+// New returns a gate, one of several over the same pool that tell each other what is revoked. It caches nothing before
+// Listen runs.
+func New(k *kratos.Client, h *hydra.Client, signer Signer, roles Roles, pool *pgxpool.Pool) *Gate {
+	g := &Gate{
 		kratos: k, hydra: h, signer: signer, roles: roles, revoked: newRevocations(),
-		announced: announcements{of: map[string]chan string{}},
 		cache: otter.Must(&otter.Options[[32]byte, *Passport]{
 			MaximumSize:      maxEntries,
 			ExpiryCalculator: otter.ExpiryWriting[[32]byte, *Passport](Bound),
 		}),
 	}
+	g.told = broadcast.New(pool, "auth_revoked", g.Revoke, g.revoked.addAll)
+	g.hears = g.told.Hearing
+	return g
 }
 
 // Open returns whom token stands for, or ErrRefused or ErrAway.
@@ -118,7 +123,7 @@ func (g *Gate) OpenSession(ctx context.Context, token string) (*Passport, error)
 
 // known returns what is cached and still holds.
 func (g *Gate) known(key [32]byte, now time.Time) *Passport {
-	if !g.revoked.live.Load() {
+	if !g.hears(now) {
 		return nil
 	}
 	p, ok := g.cache.GetIfPresent(key)
@@ -169,7 +174,7 @@ func (g *Gate) ask(ctx context.Context, key [32]byte, token string) (*Passport, 
 			return nil, result.Err
 		}
 		if g.holds(p) {
-			if g.revoked.live.Load() {
+			if g.hears(time.Now()) {
 				g.cache.Set(key, p)
 			}
 			return p, nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/healthe/healthe/db/dbtest"
@@ -49,14 +50,22 @@ func (k *slowKratos) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-func newGate(t *testing.T, k *slowKratos) *Gate {
+// newGate returns a gate that hears all there is to hear, and one over pool that hears when it listens.
+func newGate(t *testing.T, k *slowKratos, pool ...*pgxpool.Pool) *Gate {
 	t.Helper()
 	k.user, k.session = uuid.New(), uuid.New()
 	srv := httptest.NewServer(k)
 	t.Cleanup(srv.Close)
-	g := New(kratos.New(srv.URL, srv.URL, srv.Client()), hydra.New(srv.URL, srv.Client()), plainSigner{}, Roles{Everyone: {"account:read"}})
-	g.revoked.live.Store(true)
+	if len(pool) == 1 {
+		return gateOf(srv, pool[0])
+	}
+	g := gateOf(srv, nil)
+	g.hears = func(time.Time) bool { return true }
 	return g
+}
+
+func gateOf(srv *httptest.Server, pool *pgxpool.Pool) *Gate {
+	return New(kratos.New(srv.URL, srv.URL, srv.Client()), hydra.New(srv.URL, srv.Client()), plainSigner{}, Roles{Everyone: {"account:read"}}, pool)
 }
 
 func TestRevocationVoidsALookUpOnItsWay(t *testing.T) { // AUTH-5
@@ -121,8 +130,7 @@ func TestNothingIsCachedWhileRevocationsAreNotHeard(t *testing.T) {
 
 	db := dbtest.New(t, "auth")
 	k := &slowKratos{}
-	g := newGate(t, k)
-	g.revoked.live.Store(false)
+	g := newGate(t, k, db.Pool())
 	open := func() int64 {
 		before := k.asked.Load()
 		_, err := g.Open(t.Context(), "ory_st_x")
@@ -132,19 +140,19 @@ func TestNothingIsCachedWhileRevocationsAreNotHeard(t *testing.T) {
 	open()
 	require.EqualValues(t, 1, open(), "asks each time")
 
-	go func() { _ = g.Listen(db.Pool())(t.Context()) }()
+	go func() { _ = g.Listen(t.Context()) }()
 	cached := func() bool { return open() == 0 }
 	require.Eventually(t, cached, 10*time.Second, 10*time.Millisecond)
 
 	k.forgotten.Store(true)
-	require.NoError(t, newGate(t, &slowKratos{}).Announce(t.Context(), db.Pool(), k.session.String())) // at another instance
+	require.NoError(t, newGate(t, &slowKratos{}, db.Pool()).Announce(t.Context(), k.session.String())) // at another instance
 	_, err := g.Open(t.Context(), "ory_st_x")
 	require.ErrorIs(t, err, ErrRefused, "at once")
 
 	k.forgotten.Store(false)
 	require.Eventually(t, cached, 10*time.Second, 10*time.Millisecond)
 	k.forgotten.Store(true) // and its notice is lost with the connection
-	_, err = db.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'auth revocations'`)
+	_, err = db.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'auth_revoked'`)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { _, err := g.Open(t.Context(), "ory_st_x"); return err != nil }, time.Second, time.Millisecond)
 }
@@ -156,9 +164,9 @@ func TestARevocationDoesNotWaitForASilentInstanceForEver(t *testing.T) {
 	silent, err := db.Pool().Acquire(t.Context())
 	require.NoError(t, err)
 	defer silent.Release()
-	_, err = silent.Exec(t.Context(), "SET application_name = 'auth revocations'")
+	_, err = silent.Exec(t.Context(), "SET application_name = 'auth_revoked'")
 	require.NoError(t, err)
-	require.NoError(t, newGate(t, &slowKratos{}).Announce(t.Context(), db.Pool(), uuid.NewString()))
+	require.NoError(t, newGate(t, &slowKratos{}, db.Pool()).Announce(t.Context(), uuid.NewString()))
 }
 
 func TestRoles(t *testing.T) { // X-16
@@ -178,8 +186,8 @@ func BenchmarkOpen(b *testing.B) {
 	k := &slowKratos{user: uuid.New(), session: uuid.New()}
 	srv := httptest.NewServer(k)
 	defer srv.Close()
-	g := New(kratos.New(srv.URL, srv.URL, srv.Client()), hydra.New(srv.URL, srv.Client()), plainSigner{}, Roles{Everyone: {"account:read"}})
-	g.revoked.live.Store(true)
+	g := gateOf(srv, nil)
+	g.hears = func(time.Time) bool { return true }
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := g.Open(b.Context(), "ory_st_x"); err != nil {
