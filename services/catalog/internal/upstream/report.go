@@ -1,0 +1,114 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	api "github.com/healthe/healthe/openapi/catalog"
+)
+
+// counts are since the start of the process.
+type counts struct {
+	running                               atomic.Int64 // at this moment
+	answered, failed, late, gone, brokeUp atomic.Int64 // attempts, by what became of them
+	open, full                            atomic.Int64 // attempts that were not made
+	retries, hedges                       atomic.Int64
+}
+
+func (c *counts) ended(err error, v verdict) {
+	switch {
+	case errors.Is(err, ErrTimeout):
+		c.late.Add(1)
+	case v.failed:
+		c.failed.Add(1)
+	case err != nil:
+		c.gone.Add(1)
+	default:
+		c.answered.Add(1)
+	}
+}
+
+// Force holds the circuit open or closed until it is released, which nil does. Forcing what is forced changes nothing.
+func (u *Upstream) Force(state *api.OverrideState) {
+	if state == nil {
+		u.circuit.force("")
+		return
+	}
+	u.circuit.force(*state)
+}
+
+// Report says how the service does, seen from here. Rates and percentiles are those of the last ten seconds.
+func (u *Upstream) Report() api.Circuit {
+	state, forced := u.circuit.shows()
+	report := api.Circuit{
+		Service: u.name, State: state, Forced: forced, Running: int(u.counts.running.Load()), Limit: u.limiter.now(),
+		Retries: u.counts.retries.Load(), Rejected: u.counts.open.Load() + u.counts.full.Load(),
+	}
+	u.circuit.measure(&report)
+	return report
+}
+
+func (c *circuit) measure(report *api.Circuit) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	sum := c.ring.sum(now, slots*time.Second, func(s *slot) tally { return s.all })
+	report.CallsPerS = float64(sum.calls) / slots
+	report.FailureRate, report.SlowRate = sum.rate(sum.failed), sum.rate(sum.slow)
+	took := c.ring.percentiles(now, .5, .95, .99)
+	report.P50Ms, report.P95Ms, report.P99Ms = took[0], took[1], took[2]
+}
+
+// observe lets the metrics read what is counted anyway.
+func (u *Upstream) observe() {
+	meter := otel.Meter("healthe")
+	counter := func(name, what string) metric.Int64ObservableCounter {
+		c, err := meter.Int64ObservableCounter(name, metric.WithDescription(what))
+		must(err)
+		return c
+	}
+	gauge := func(name, what string) metric.Int64ObservableGauge {
+		g, err := meter.Int64ObservableGauge(name, metric.WithDescription(what))
+		must(err)
+		return g
+	}
+	state, running, limit := gauge("upstream.circuit", "0 closed, 1 half open, 2 open."),
+		gauge("upstream.running", "Calls at this moment."), gauge("upstream.limit", "How many calls are let through at once.")
+	calls, retries, hedges := counter("upstream.calls", "Attempts, by what became of them."),
+		counter("upstream.retries", "Attempts after a failed one."), counter("upstream.hedges", "Attempts beside one that took long.")
+	service := attribute.String("upstream", u.name)
+	only := metric.WithAttributes(service)
+	outcomes := map[*atomic.Int64]metric.ObserveOption{}
+	for count, outcome := range map[*atomic.Int64]string{
+		&u.counts.answered: "answered", &u.counts.failed: "failed", &u.counts.late: "late", &u.counts.gone: "gone",
+		&u.counts.brokeUp: "broke_up", &u.counts.open: "rejected_open", &u.counts.full: "rejected_full",
+	} {
+		outcomes[count] = metric.WithAttributes(service, attribute.String("outcome", outcome))
+	}
+	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		o.ObserveInt64(state, stateNumbers[u.Report().State], only)
+		o.ObserveInt64(running, u.counts.running.Load(), only)
+		o.ObserveInt64(limit, int64(u.limiter.now()), only)
+		o.ObserveInt64(retries, u.counts.retries.Load(), only)
+		o.ObserveInt64(hedges, u.counts.hedges.Load(), only)
+		for count, option := range outcomes {
+			o.ObserveInt64(calls, count.Load(), option)
+		}
+		return nil
+	}, state, running, limit, calls, retries, hedges)
+	must(err)
+}
+
+var stateNumbers = map[api.CircuitState]int64{api.CircuitStateClosed: 0, api.CircuitStateHalfOpen: 1, api.CircuitStateOpen: 2}
+
+func must(err error) {
+	if err != nil {
+		panic(err) // only a wrong name can be the reason
+	}
+}
