@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,6 +31,22 @@ var faults = []fault{
 	{name: "etcd-gone", what: "no registry: routing keeps its last state", begin: stopRegistry},
 	{name: "database-gone", what: "the service's Postgres lets nobody in", begin: lockOut},
 	{name: "catalog-killed", what: "the service is out, and `kill -9` takes one catalog instance after the other while writes are deferred", begin: killCatalog, shared: true},
+}
+
+// choose finds faults by their names; all of them if there is none.
+func choose(only string) ([]fault, error) {
+	if only == "" {
+		return faults, nil
+	}
+	var chosen []fault
+	for name := range strings.SplitSeq(only, ",") {
+		i := slices.IndexFunc(faults, func(f fault) bool { return f.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no fault %q: choose from %s", name, strings.Join(names(), ", "))
+		}
+		chosen = append(chosen, faults[i])
+	}
+	return chosen, nil
 }
 
 func names() (all []string) {

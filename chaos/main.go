@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -29,7 +28,7 @@ const (
 )
 
 func main() {
-	only := flag.String("only", "", "run this `fault` alone, and leave "+documents+" as it is")
+	only := flag.String("only", "", "run these `faults` alone, separated by commas, and leave "+documents+" as it is")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -41,12 +40,9 @@ func main() {
 }
 
 func run(ctx context.Context, only string) (err error) {
-	chosen := faults
-	if only != "" {
-		chosen = slices.DeleteFunc(slices.Clone(faults), func(f fault) bool { return f.name != only })
-		if len(chosen) == 0 {
-			return fmt.Errorf("there is no fault %q; there are %s", only, strings.Join(names(), ", "))
-		}
+	chosen, err := choose(only)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, longest, fmt.Errorf("it took longer than %s", longest))
 	defer cancel()
