@@ -85,7 +85,8 @@ func (g *gate) check(w http.ResponseWriter, r *http.Request) error {
 	if len(wrong) > 0 {
 		return problem.Invalid(wrong...)
 	}
-	if err := g.checkBody(w, r); err != nil {
+	options := *Options
+	if options.ExcludeRequestBody, err = g.checkBody(w, r); err != nil {
 		return err
 	}
 	params := make(map[string]string, len(g.pathNames))
@@ -93,43 +94,46 @@ func (g *gate) check(w http.ResponseWriter, r *http.Request) error {
 		params[name] = r.PathValue(name)
 	}
 	return openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
-		Request: r, PathParams: params, QueryParams: query, Route: g.route, Options: Options,
+		Request: r, PathParams: params, QueryParams: query, Route: g.route, Options: &options,
 	})
 }
 
 // checkBody refuses what is no body of the operation at all: the wrong media type, too long,
-// not JSON, or JSON that the validator, the decoder and Postgres would not all read alike.
-func (g *gate) checkBody(w http.ResponseWriter, r *http.Request) error {
+// not JSON, or JSON that the validator, the decoder and Postgres would not all read alike. What is to be
+// no JSON streams: it is read by the handler alone, which gets a *http.MaxBytesError where it is too long.
+func (g *gate) checkBody(w http.ResponseWriter, r *http.Request) (streams bool, _ error) {
 	if r.Body == nil || r.ContentLength == 0 {
-		return nil // whether that is allowed, the contract says
+		return false, nil // whether that is allowed, the contract says
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, g.bodyLimit))
+	r.Body = http.MaxBytesReader(w, r.Body, g.bodyLimit)
+	mediaType, _, noType := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if g.mediaTypes[mediaType] && !strings.HasSuffix(mediaType, "json") && r.ContentLength <= g.bodyLimit {
+		return true, nil
+	}
+	body, err := io.ReadAll(r.Body)
 	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
-		return problem.TooLarge(g.bodyLimit)
+		return false, problem.TooLarge(g.bodyLimit)
 	}
 	if err != nil {
-		return problem.Invalid(problem.Field{Pointer: "", Detail: "The body ended early."}).Because(err)
+		return false, problem.Invalid(problem.Field{Pointer: "", Detail: "The body ended early."}).Because(err)
 	}
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
 	case len(body) == 0: // in chunks, of which there were none
-		return nil
+		return false, nil
 	case g.mediaTypes == nil:
-		return problem.Invalid(problem.Field{Pointer: "", Detail: "This operation takes no body."})
-	case err != nil || !g.mediaTypes[mediaType]:
-		return problem.UnsupportedMediaType()
-	case !strings.HasSuffix(mediaType, "json"):
-		return nil
+		return false, problem.Invalid(problem.Field{Pointer: "", Detail: "This operation takes no body."})
+	case noType != nil || !g.mediaTypes[mediaType]:
+		return false, problem.UnsupportedMediaType()
 	case !json.Valid(body):
-		return problem.Invalid(problem.Field{Pointer: "", Detail: "The body is not JSON."})
+		return false, problem.Invalid(problem.Field{Pointer: "", Detail: "The body is not JSON."})
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
 	if bad := ambiguous(dec, ""); bad != nil {
-		return problem.Invalid(*bad)
+		return false, problem.Invalid(*bad)
 	}
-	return nil
+	return false, nil
 }
 
 // ambiguous finds, in a valid JSON value at pointer, a NUL, which Postgres cannot hold, or a name that an object has twice:
@@ -173,6 +177,9 @@ func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 
 // Fail answers a request whose operation failed. Generated code calls it.
 func Fail(w http.ResponseWriter, r *http.Request, err error) {
+	if tooLong, ok := errors.AsType[*http.MaxBytesError](err); ok { // found while it streamed
+		err = problem.TooLarge(tooLong.Limit).Because(err)
+	}
 	problem.Write(w, r, postgres.Explain(err))
 }
 
