@@ -15,7 +15,7 @@ var clients = []client{
 	{"auth", "mail:send"},
 	{"appointment", "mail:send"},
 	{"mailing", "contacts:read"},
-	{"catalog", "identities:exchange"},
+	{"catalog", "identities:exchange mail:send"},
 }
 
 // account is somebody as whom a developer tries the platform.

@@ -104,4 +104,4 @@ FOR UPDATE;
 
 -- name: DeleteOldOperations :exec
 DELETE FROM operations
-WHERE ended_at < @before;
+WHERE ended_at < @before::timestamptz;

@@ -105,10 +105,10 @@ func (q *Queries) CreateOperation(ctx context.Context, arg CreateOperationParams
 
 const deleteOldOperations = `-- name: DeleteOldOperations :exec
 DELETE FROM operations
-WHERE ended_at < $1
+WHERE ended_at < $1::timestamptz
 `
 
-func (q *Queries) DeleteOldOperations(ctx context.Context, before *time.Time) error {
+func (q *Queries) DeleteOldOperations(ctx context.Context, before time.Time) error {
 	_, err := q.db.Exec(ctx, deleteOldOperations, before)
 	return err
 }

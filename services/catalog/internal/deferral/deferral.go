@@ -1,0 +1,134 @@
+// Package deferral takes on writes while their service is out and carries them out when it is back: under the user's
+// identity, in order, once.
+//
+// The row of an operation is all there is to know. A River job is one try of it, made while the row is locked, so that a
+// process that dies gives it back at once; the try ends in a transaction that says what became of it and makes the job of
+// the next. A job too many finds that there is nothing to do, and for one too few Run looks.
+package deferral
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"github.com/healthe/healthe/kit/jobs"
+	"github.com/healthe/healthe/kit/postgres"
+	"github.com/healthe/healthe/openapi/auth"
+	"github.com/healthe/healthe/openapi/mailing"
+	"github.com/healthe/healthe/services/catalog/internal/store"
+)
+
+const (
+	// lifetime is short of the 24 hours that services remember a key by more than a first attempt takes: a write that was
+	// done although nobody heard of it is not done again.
+	lifetime = 24*time.Hour - time.Minute
+	kept     = 30 * 24 * time.Hour // after the end
+
+	maxPending = 20 // of one user
+
+	sweepEvery = 2 * time.Second
+	overdue    = 5 * time.Second // a try that nobody has begun so long after its time has lost its job
+	maxOverdue = 100             // at once: more than one process works at
+	storeTime  = 3 * time.Second
+)
+
+// Config is what a Deferral works with.
+type Config struct {
+	Target    *url.URL                               // Traefik's internal entry point
+	Upstream  func(service string) http.RoundTripper // the way to a service, through its circuit
+	Out       func(service string) bool              // an open circuit: a try is not worth an identity; may be nil
+	Auth      auth.ClientWithResponsesInterface      // as this service, with identities:exchange
+	Mailing   mailing.ClientWithResponsesInterface   // as this service, with mail:send
+	PublicURL string                                 // where mails link to
+	Done      func(service, operation string)        // after each that succeeded; may be nil
+}
+
+// Deferral keeps the deferred writes of all users. Each instance of the catalog has one, on the same database.
+type Deferral struct {
+	cfg   Config
+	db    *postgres.DB
+	store *store.Queries
+	jobs  *jobs.Client
+	now   func() time.Time
+	pace  func(waited time.Duration) time.Duration // until the next try
+}
+
+// New returns a Deferral whose work is done by Run.
+func New(db *postgres.DB, cfg Config) (*Deferral, error) {
+	d := &Deferral{cfg: cfg, db: db, store: store.New(db), now: time.Now, pace: pace}
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &replayer{deferral: d})
+	river.AddWorker(workers, &mailer{deferral: d})
+	river.AddWorker(workers, river.WorkFunc(d.forget))
+	var err error
+	d.jobs, err = jobs.New(db, workers, river.NewPeriodicJob(river.PeriodicInterval(time.Hour),
+		func() (river.JobArgs, *river.InsertOpts) { return forgetJob{}, nil }, &river.PeriodicJobOpts{RunOnStart: true}))
+	return d, err
+}
+
+// Background returns what must run, each until its context ends.
+func (d *Deferral) Background() []func(context.Context) error {
+	return []func(context.Context) error{jobs.Run(d.jobs), d.sweep}
+}
+
+// sweep makes jobs for what has lost its own. Each instance does it: waiting for a leader, or until River finds out that a
+// process is gone, would take a minute.
+func (d *Deferral) sweep(ctx context.Context) error {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		if err := d.recover(ctx); err != nil && ctx.Err() == nil {
+			slog.WarnContext(ctx, "overdue operations not found", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (d *Deferral) recover(ctx context.Context) error {
+	return pgx.BeginFunc(ctx, d.db, func(tx pgx.Tx) error {
+		now := d.now()
+		ids, err := store.New(tx).SetOverdueDue(ctx, store.SetOverdueDueParams{Now: now, Before: now.Add(-overdue), MaxRows: maxOverdue})
+		if err != nil {
+			return err
+		}
+		return d.enqueue(ctx, tx, now, ids...)
+	})
+}
+
+// enqueue makes the jobs of the next tries.
+func (d *Deferral) enqueue(ctx context.Context, tx pgx.Tx, at time.Time, ids ...uuid.UUID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	todo := make([]river.InsertManyParams, len(ids))
+	for i, id := range ids {
+		todo[i] = river.InsertManyParams{Args: replayJob{id}, InsertOpts: &river.InsertOpts{ScheduledAt: at, MaxAttempts: 1}}
+	}
+	_, err := d.jobs.InsertManyFastTx(ctx, tx, todo)
+	return err
+}
+
+// Backlog returns how many operations are pending, and how long the oldest of them has waited.
+func (d *Deferral) Backlog(ctx context.Context) (pending int64, oldest time.Duration, err error) {
+	row, err := d.store.CountPending(ctx)
+	return row.Count, time.Duration(row.OldestS) * time.Second, err
+}
+
+type forgetJob struct{}
+
+func (forgetJob) Kind() string { return "forget" }
+
+// forget deletes what ended long ago.
+func (d *Deferral) forget(ctx context.Context, _ *river.Job[forgetJob]) error {
+	return d.store.DeleteOldOperations(ctx, d.now().Add(-kept))
+}
