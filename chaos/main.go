@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -44,6 +45,11 @@ func run(ctx context.Context, only string) (err error) {
 	if err != nil {
 		return err
 	}
+	alone, err := lock(filepath.Join(".bin", "chaos.lock"))
+	if err != nil {
+		return err
+	}
+	defer alone.Close()
 	ctx, cancel := context.WithTimeoutCause(ctx, longest, fmt.Errorf("it took longer than %s", longest))
 	defer cancel()
 	p, err := start(ctx)
@@ -61,12 +67,29 @@ func run(ctx context.Context, only string) (err error) {
 	table := markdown(rows)
 	fmt.Print("\n", table, "\n")
 	if only == "" {
-		if err := os.WriteFile(filepath.Join(p.Root, documents), []byte(document(rows)), 0o644); err != nil { //nolint:gosec // for everyone to read
+		whole, err := document(rows)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(p.Root, documents), []byte(whole), 0o644); err != nil { //nolint:gosec // for everyone to read
 			return err
 		}
 		say("%s is written", documents)
 	}
 	return verdict(rows)
+}
+
+// lock keeps a second run from taking this one's stack away. It is free again once the process has ended, however it does.
+func lock(name string) (io.Closer, error) {
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = file.Close()
+		return nil, errors.New("another run is under way in this clone: wait for its end")
+	}
+	return file, nil
 }
 
 // platform is the stack with a proxy between the catalog and each core service.
