@@ -117,6 +117,7 @@ func (g *gate) checkBody(w http.ResponseWriter, r *http.Request) (streams bool, 
 	if err != nil {
 		return false, problem.Invalid(problem.Field{Pointer: "", Detail: "The body ended early."}).Because(err)
 	}
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil } // for who must send it again
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	switch {
 	case len(body) == 0: // in chunks, of which there were none

@@ -114,6 +114,9 @@ func HandlerOf(doc *openapi3.T, schemes Schemes, next http.Handler) (http.Handle
 			mux.Handle(method+" "+pattern, g)
 		}
 		allow := strings.Join(slices.Sorted(maps.Keys(item.Operations())), ", ")
+		if item.Get != nil {
+			allow += ", " + http.MethodHead
+		}
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", allow)
 			problem.Write(w, r, problem.MethodNotAllowed())
