@@ -157,6 +157,7 @@ func (r *reader) onFailure(p *Policy, op *openapi3.Operation, v any) {
 }
 
 func (r *reader) cache(v any) *Cache {
+	before := len(r.wrong)
 	c, says := &Cache{}, r.object("cache", v, "ttl", "stale", "invalidated_by")
 	if ttl, ok := says["ttl"]; ok {
 		c.TTL = r.duration("cache.ttl", ttl, 0, maxTTL)
@@ -164,7 +165,7 @@ func (r *reader) cache(v any) *Cache {
 	if stale, ok := says["stale"]; ok {
 		c.Stale = r.duration("cache.stale", stale, 0, maxStale)
 	}
-	if says != nil && c.TTL == 0 && c.Stale == 0 {
+	if len(r.wrong) == before && c.TTL == 0 && c.Stale == 0 {
 		r.refuse("cache: neither ttl nor stale is longer than 0, so nothing is ever served from it")
 	}
 	writes, ok := says["invalidated_by"]
