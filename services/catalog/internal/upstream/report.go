@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
@@ -59,15 +58,14 @@ func (c *circuit) measure(report *api.Circuit) {
 	defer c.mu.Unlock()
 	now := time.Now()
 	sum := c.ring.sum(now, slots*time.Second, func(s *slot) tally { return s.all })
-	report.CallsPerS = float64(sum.calls) / slots
+	report.CallsPerS = float64(sum.calls) / now.Sub(time.Unix(now.Unix()-slots+1, 0)).Seconds() // the last second is not over
 	report.FailureRate, report.SlowRate = sum.rate(sum.failed), sum.rate(sum.slow)
 	took := c.ring.percentiles(now, .5, .95, .99)
 	report.P50Ms, report.P95Ms, report.P99Ms = took[0], took[1], took[2]
 }
 
 // observe lets the metrics read what is counted anyway.
-func (u *Upstream) observe() {
-	meter := otel.Meter("healthe")
+func (u *Upstream) observe(meter metric.Meter) {
 	counter := func(name, what string) metric.Int64ObservableCounter {
 		c, err := meter.Int64ObservableCounter(name, metric.WithDescription(what))
 		must(err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/bulkhead"
+	"go.opentelemetry.io/otel"
 
 	"github.com/healthe/healthe/kit/contract"
 	"github.com/healthe/healthe/kit/telemetry"
@@ -67,7 +68,7 @@ func New(name string, policies Policies, s Settings) *Upstream {
 			u.bulkheads[p.Operation] = bulkhead.New[any](p.Bulkhead)
 		}
 	}
-	u.observe()
+	u.observe(otel.Meter("healthe"))
 	return u
 }
 
