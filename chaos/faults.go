@@ -21,6 +21,7 @@ type fault struct {
 }
 
 var faults = []fault{
+	{name: "nothing", what: "nothing breaks: what is measured by chance alone", begin: nothing},
 	{name: "latency", what: "answers come 1 s late, give or take 0.5 s", begin: toxic("latency", false, map[string]int{"latency": 1000, "jitter": 500})},
 	{name: "resets", what: "connections are reset when the answer comes", begin: toxic("reset_peer", false, map[string]int{"timeout": 0})},
 	{name: "half-open", what: "requests arrive and are carried out, answers never come", begin: toxic("timeout", false, map[string]int{"timeout": 0})},
@@ -54,6 +55,10 @@ func names() (all []string) {
 		all = append(all, f.name)
 	}
 	return all
+}
+
+func nothing(context.Context, *platform) (func(context.Context) error, error) {
+	return func(context.Context) error { return nil }, nil
 }
 
 // toxic spoils the connections to the service.

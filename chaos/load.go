@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	otherRate   = 80               // a second: reads of auth
+	otherRate   = 100              // a second: reads of auth
 	faultedRate = 40               // reads of appointment
 	writeRate   = 4                // bookings
 	cancelEvery = 5                // of those that were booked at once

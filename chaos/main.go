@@ -20,8 +20,8 @@ import (
 
 const (
 	longest   = 8 * time.Minute // everything, the start of the stack included
-	normal    = 6 * time.Second // undisturbed, before and after each fault
-	broken    = 12 * time.Second
+	normal    = 8 * time.Second // undisturbed, before and after each fault
+	broken    = 14 * time.Second
 	recovery  = 30 * time.Second // at most, from the end of a fault until all is as before
 	settling  = 60 * time.Second // at most, from then until every deferred write has ended
 	worstP99  = 1.5              // of the others' p99 over their normal p99
@@ -56,7 +56,12 @@ func run(ctx context.Context, only string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.remove(context.WithoutCancel(ctx))) }()
+	defer func() {
+		if err != nil {
+			p.keepLogs()
+		}
+		err = errors.Join(err, p.remove(context.WithoutCancel(ctx)))
+	}()
 	rows, err := p.measure(ctx, chosen)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -66,6 +71,9 @@ func run(ctx context.Context, only string) (err error) {
 	}
 	table := markdown(rows)
 	fmt.Print("\n", table, "\n")
+	for _, r := range rows {
+		say("%s: the p99 of other services was %s, normally %s", r.name, r.others.Round(100*time.Microsecond), r.othersNormal.Round(100*time.Microsecond))
+	}
 	if only == "" {
 		whole, err := document(rows)
 		if err != nil {
@@ -143,6 +151,15 @@ func (p *platform) remove(ctx context.Context) error {
 	say("stopping the stack")
 	p.proxies.stop()
 	return p.Remove(ctx)
+}
+
+// keepLogs saves what the processes said, from being deleted with the stack.
+func (p *platform) keepLogs() {
+	kept := filepath.Join(os.TempDir(), "healthe-chaos-logs")
+	_ = os.RemoveAll(kept)
+	if os.CopyFS(kept, os.DirFS(filepath.Join(p.Dir, "logs"))) == nil {
+		say("the logs of the stack are in %s", kept)
+	}
 }
 
 // named are the processes of a service: appointment-0, appointment-1.
