@@ -174,7 +174,7 @@ func (u *Upstream) send(r *http.Request, p *Policy) (*http.Response, error) {
 			}
 			for _, c := range calls {
 				if c != got.call {
-					c.stop()
+					c.cancel() // its timer is its own
 				}
 			}
 			return got.resp, got.err
