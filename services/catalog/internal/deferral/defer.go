@@ -130,7 +130,7 @@ func (r Request) hash() []byte {
 	return sum.Sum(nil)
 }
 
-// pause is how long the next try waits, from how long the operation has: soon at first, and never so long that a service
+// pace is how long the next try waits, from how long the operation has: soon at first, and never so long that a service
 // that is back is kept waiting.
 func pace(waited time.Duration) time.Duration {
 	return min(max(waited/2, time.Second), longestPause)

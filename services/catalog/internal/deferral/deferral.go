@@ -32,9 +32,9 @@ const (
 
 	maxPending = 20 // of one user
 
-	sweepEvery = 2 * time.Second
-	overdue    = 5 * time.Second // a try that nobody has begun so long after its time has lost its job
-	maxOverdue = 100             // at once: more than one process works at
+	sweepEvery = time.Second
+	overdue    = time.Second // a try that nobody has begun so long after its time needs another job: River's leader may be gone
+	maxOverdue = 100         // at once: more than one process works at
 	storeTime  = 3 * time.Second
 )
 
@@ -56,12 +56,14 @@ type Deferral struct {
 	store *store.Queries
 	jobs  *jobs.Client
 	now   func() time.Time
-	pace  func(waited time.Duration) time.Duration // until the next try
+	// overdue and pace are how long a job and the next try may wait.
+	overdue time.Duration
+	pace    func(waited time.Duration) time.Duration
 }
 
 // New returns a Deferral whose work is done by Run.
 func New(db *postgres.DB, cfg Config) (*Deferral, error) {
-	d := &Deferral{cfg: cfg, db: db, store: store.New(db), now: time.Now, pace: pace}
+	d := &Deferral{cfg: cfg, db: db, store: store.New(db), now: time.Now, overdue: overdue, pace: pace}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &replayer{deferral: d})
 	river.AddWorker(workers, &mailer{deferral: d})
@@ -97,7 +99,7 @@ func (d *Deferral) sweep(ctx context.Context) error {
 func (d *Deferral) recover(ctx context.Context) error {
 	return pgx.BeginFunc(ctx, d.db, func(tx pgx.Tx) error {
 		now := d.now()
-		ids, err := store.New(tx).SetOverdueDue(ctx, store.SetOverdueDueParams{Now: now, Before: now.Add(-overdue), MaxRows: maxOverdue})
+		ids, err := store.New(tx).SetOverdueDue(ctx, store.SetOverdueDueParams{Now: now, Before: now.Add(-d.overdue), MaxRows: maxOverdue})
 		if err != nil {
 			return err
 		}
