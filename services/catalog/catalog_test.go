@@ -1,12 +1,12 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -15,20 +15,25 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/healthe/healthe/db/dbtest"
 	"github.com/healthe/healthe/kit/contract"
 	"github.com/healthe/healthe/kit/identity"
-	"github.com/healthe/healthe/kit/server"
+	kit "github.com/healthe/healthe/kit/server"
 	"github.com/healthe/healthe/kittest/identitytest"
 	"github.com/healthe/healthe/openapi/problem"
+	"github.com/healthe/healthe/services/catalog/internal/cache"
+	"github.com/healthe/healthe/services/catalog/internal/circuits"
+	"github.com/healthe/healthe/services/catalog/internal/deferral"
+	"github.com/healthe/healthe/services/catalog/internal/upstream"
 )
 
-// testPolicy is the real one with the waits taken out.
-var testPolicy = policy{
-	timeout: 300 * time.Millisecond, retries: 2, backoff: time.Millisecond, concurrency: 64,
-	failureRate: 0.5, minimumCalls: 10, window: 10 * time.Second, openFor: 200 * time.Millisecond,
+// testSettings are the real ones with the waits taken out.
+func testSettings() upstream.Settings {
+	s := upstream.Defaults
+	s.MinimumCalls, s.OpenFor, s.Backoff = 10, 200*time.Millisecond, time.Millisecond
+	return s
 }
 
-// bench is one catalog before core services that do what a test tells them.
 type bench struct {
 	t      *testing.T
 	url    string
@@ -38,37 +43,48 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	return newBenchWith(t, testPolicy)
+	return newBenchWith(t, testSettings())
 }
 
-func newBenchWith(t *testing.T, p policy) *bench {
+func newBenchWith(t *testing.T, s upstream.Settings) *bench {
 	t.Helper()
 
 	core := &fakeCore{services: map[string]http.HandlerFunc{}}
 	internal := httptest.NewServer(core)
 	t.Cleanup(internal.Close)
-	url := newCatalog(t, internal.URL, core, p) // which makes the issuer
+	url := newCatalog(t, internal.URL, core, s) // which makes the issuer
 	return &bench{t, url, core.issuer, core}
 }
 
-func newCatalog(t *testing.T, internalURL string, core *fakeCore, p policy) string {
+func newCatalog(t *testing.T, internalURL string, core *fakeCore, s upstream.Settings) string {
 	t.Helper()
 
 	core.issuer = identitytest.New(t)
-	target, err := url.Parse(internalURL)
+	policies, err := upstream.LoadPolicies(coreServices)
 	require.NoError(t, err)
-	h, err := newHandler(target, contract.Schemes{"healthe": core.issuer.Verifier.Authenticate}, p)
+	pool := dbtest.New(t, "catalog")
+	copies := cache.New(pool.Pool(), 1<<20, new(upstream.Upstream).Out)
+	ctx, stop := context.WithCancel(t.Context())
+	var listening sync.WaitGroup
+	listening.Go(func() { _ = copies.Listen(ctx) })
+	t.Cleanup(func() { stop(); listening.Wait() })
+	ways, err := Config{Config: kit.Config{InternalURL: internalURL}}.ways(policies, copies, s)
 	require.NoError(t, err)
-	srv := httptest.NewServer(server.Wrap(h))
+	later, err := deferral.New(pool, deferral.Config{}) // takes writes on, and carries none out
+	require.NoError(t, err)
+	seen := circuits.New(circuits.Config{Sources: sources(ways), Cache: copies.Report, Life: unbounded})
+	h, err := newHandler(ways, later, seen, contract.Schemes{"healthe": core.issuer.Verifier.Authenticate})
+	require.NoError(t, err)
+	srv := httptest.NewServer(withLife(kit.Wrap(h)))
 	t.Cleanup(srv.Close)
 	return srv.URL
 }
 
-// request is one that a test sends.
 type request struct {
 	method, path, body string
 	header             http.Header
 	scopes             []string // nil: nobody
+	subject            string   // "": somebody new
 }
 
 // answer is what came back, read to its end.
@@ -88,7 +104,7 @@ func (b *bench) do(r request) answer {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if r.scopes != nil {
-		who := identity.Identity{Subject: uuid.NewString(), Scopes: r.scopes, Roles: []string{"patient"}}
+		who := identity.Identity{Subject: cmp.Or(r.subject, uuid.NewString()), Scopes: r.scopes, Roles: []string{"patient"}}
 		req.Header.Set(identity.Header, b.issuer.Token(b.t, who))
 	}
 	resp, err := http.DefaultTransport.RoundTrip(req)

@@ -1,9 +1,9 @@
 package catalog
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/healthe/healthe/kit/contract"
@@ -11,25 +11,28 @@ import (
 	"github.com/healthe/healthe/openapi/auth"
 	api "github.com/healthe/healthe/openapi/catalog"
 	"github.com/healthe/healthe/openapi/problem"
+	"github.com/healthe/healthe/services/catalog/internal/circuits"
+	"github.com/healthe/healthe/services/catalog/internal/deferral"
 )
 
-// coreServices are those whose public operations are served here.
+// coreServices are those whose public operations are served here, each under its own path.
 var coreServices = []string{"appointment", "auth", "mailing"}
 
-// gateway finds the service that a path belongs to: its first part.
+// gateway finds who answers for a path by its first part, which is the name of the service.
 type gateway map[string]http.Handler
 
-func newHandler(target *url.URL, schemes contract.Schemes, p policy) (http.Handler, error) {
-	all, upstreams := gateway{}, map[string]*upstream{}
+func newHandler(ways map[string]*way, d *deferral.Deferral, c *circuits.Circuits, schemes contract.Schemes) (http.Handler, error) {
+	all := gateway{}
 	for _, name := range coreServices {
-		upstreams[name] = newUpstream(name, p)
-		proxy, err := newProxy(upstreams[name], target, schemes)
+		doc, err := contract.Load(name)
 		if err != nil {
+			return nil, err
+		}
+		if all[name], err = newProxy(doc, ways[name], d, schemes); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		all[name] = proxy
 	}
-	own, err := newComposites(target, upstreams)
+	own, err := newComposites(ways, d, c)
 	if err != nil {
 		return nil, err
 	}
@@ -37,19 +40,20 @@ func newHandler(target *url.URL, schemes contract.Schemes, p policy) (http.Handl
 	return all, err
 }
 
-// newComposites makes calls of its own through the same circuits as everyone's.
-func newComposites(target *url.URL, upstreams map[string]*upstream) (http.Handler, error) {
-	people, err := auth.NewClientWithResponses(target.String(), auth.WithRequestEditorFn(withCaller),
-		auth.WithHTTPClient(&http.Client{Transport: upstreams["auth"]}))
+// newComposites makes calls of its own the way that everyone's go.
+func newComposites(ways map[string]*way, d *deferral.Deferral, c *circuits.Circuits) (http.Handler, error) {
+	people, err := auth.NewClientWithResponses(ways["auth"].target.String(), auth.WithRequestEditorFn(withCaller),
+		auth.WithHTTPClient(&http.Client{Transport: ways["auth"]}))
 	if err != nil {
 		return nil, err
 	}
-	calendar, err := appointment.NewClientWithResponses(target.String(), appointment.WithRequestEditorFn(withCaller),
-		appointment.WithHTTPClient(&http.Client{Transport: upstreams["appointment"]}))
+	calendar, err := appointment.NewClientWithResponses(ways["appointment"].target.String(), appointment.WithRequestEditorFn(withCaller),
+		appointment.WithHTTPClient(&http.Client{Transport: ways["appointment"]}))
 	if err != nil {
 		return nil, err
 	}
-	strict := api.NewStrictHandlerWithOptions(&composites{auth: people, appointment: calendar}, nil, api.StrictHTTPServerOptions{
+	server := &composites{Circuits: c, operations: operations{d}, auth: people, appointment: calendar}
+	strict := api.NewStrictHandlerWithOptions(server, nil, api.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  contract.Refuse,
 		ResponseErrorHandlerFunc: contract.Fail,
 	})
@@ -64,4 +68,10 @@ func (g gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	next.ServeHTTP(w, r)
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v)
 }

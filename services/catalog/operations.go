@@ -3,18 +3,44 @@ package catalog
 import (
 	"context"
 
+	"github.com/healthe/healthe/kit/identity"
+	"github.com/healthe/healthe/kit/page"
 	api "github.com/healthe/healthe/openapi/catalog"
-	"github.com/healthe/healthe/openapi/problem"
+	"github.com/healthe/healthe/services/catalog/internal/deferral"
 )
 
-func (c *composites) ListOperations(context.Context, api.ListOperationsRequestObject) (api.ListOperationsResponseObject, error) {
-	return nil, problem.Unavailable("This operation")
+// operations are the deferred writes, as their users see them.
+type operations struct{ deferral *deferral.Deferral }
+
+func (o operations) ListOperations(ctx context.Context, req api.ListOperationsRequestObject) (api.ListOperationsResponseObject, error) {
+	var state string
+	if req.Params.State != nil {
+		state = string(*req.Params.State)
+	}
+	items, next, err := o.deferral.List(ctx, identity.Caller(ctx), state, req.Params.Limit, req.Params.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	return api.ListOperations200JSONResponse{
+		Body:    api.OperationPage{Items: items, NextCursor: next},
+		Headers: api.ListOperations200ResponseHeaders{CacheControl: new("no-store"), Link: page.Link(ctx, next)},
+	}, nil
 }
 
-func (c *composites) GetOperation(context.Context, api.GetOperationRequestObject) (api.GetOperationResponseObject, error) {
-	return nil, problem.Unavailable("This operation")
+func (o operations) GetOperation(ctx context.Context, req api.GetOperationRequestObject) (api.GetOperationResponseObject, error) {
+	operation, retryAfter, err := o.deferral.Get(ctx, identity.Caller(ctx), req.OperationID)
+	if err != nil {
+		return nil, err
+	}
+	return api.GetOperation200JSONResponse{
+		Body:    operation,
+		Headers: api.GetOperation200ResponseHeaders{CacheControl: new("no-store"), RetryAfter: retryAfter},
+	}, nil
 }
 
-func (c *composites) WithdrawOperation(context.Context, api.WithdrawOperationRequestObject) (api.WithdrawOperationResponseObject, error) {
-	return nil, problem.Unavailable("This operation")
+func (o operations) WithdrawOperation(ctx context.Context, req api.WithdrawOperationRequestObject) (api.WithdrawOperationResponseObject, error) {
+	if err := o.deferral.Withdraw(ctx, identity.Caller(ctx), req.OperationID); err != nil {
+		return nil, err
+	}
+	return api.WithdrawOperation204Response{}, nil
 }

@@ -9,12 +9,15 @@ import (
 	"github.com/healthe/healthe/openapi/appointment"
 	"github.com/healthe/healthe/openapi/auth"
 	api "github.com/healthe/healthe/openapi/catalog"
+	"github.com/healthe/healthe/services/catalog/internal/circuits"
 )
 
 const overviewAppointments = 5
 
 // composites implements every operation of openapi/catalog.yaml.
 type composites struct {
+	*circuits.Circuits
+	operations
 	auth        auth.ClientWithResponsesInterface
 	appointment appointment.ClientWithResponsesInterface
 }

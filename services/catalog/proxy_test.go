@@ -73,7 +73,7 @@ func TestProxy(t *testing.T) {
 		})
 		got := b.do(request{method: http.MethodGet, path: clinics + "?limit=7", scopes: []string{"account:read"}, header: http.Header{
 			"X-Request-Id": {"my-request-1"}, "Traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
-			"Idempotency-Key": {"k1"}, "If-Match": {`"v2"`}, "X-Forwarded-For": {"203.0.113.7"}, "X-Forwarded-Proto": {"https"},
+			"If-Match": {`"v2"`}, "X-Forwarded-For": {"203.0.113.7"}, "X-Forwarded-Proto": {"https"},
 			"Connection": {"X-Secret"}, "X-Secret": {"hop"}, "Te": {"gzip"},
 		}})
 		require.Equal(t, http.StatusCreated, got.StatusCode)
@@ -89,7 +89,6 @@ func TestProxy(t *testing.T) {
 		require.Equal(t, "my-request-1", sent.Header.Get("X-Request-Id"))
 		require.Contains(t, sent.Header.Get("Traceparent"), "0af7651916cd43dd8448eb211c80319c")
 		require.NotEmpty(t, sent.Header.Get(identity.Header))
-		require.Equal(t, "k1", sent.Header.Get("Idempotency-Key"))
 		require.Equal(t, `"v2"`, sent.Header.Get("If-Match"))
 		require.Equal(t, []string{"203.0.113.7"}, sent.Header["X-Forwarded-For"])
 		require.Empty(t, sent.Header.Get("X-Secret"), "hop by hop")

@@ -1,0 +1,84 @@
+package catalog
+
+import (
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync"
+
+	"github.com/healthe/healthe/kit/identity"
+	"github.com/healthe/healthe/services/catalog/internal/cache"
+	"github.com/healthe/healthe/services/catalog/internal/upstream"
+)
+
+// way is how everyone in the catalog reaches one core service: through the copies of its answers, and its circuit. It is the
+// transport of the proxy, of the composites' clients and of what is carried out later.
+type way struct {
+	upstream *upstream.Upstream
+	target   *url.URL
+	policies upstream.Policies
+	cache    *cache.Cache
+	kept     map[string]*cache.Policy // by operation; nil: no copies
+}
+
+func newWay(u *upstream.Upstream, target *url.URL, policies upstream.Policies, c *cache.Cache) *way {
+	w := &way{upstream: u, target: target, policies: policies, cache: c, kept: map[string]*cache.Policy{}}
+	for _, p := range policies.All() {
+		if p.Service == u.Name() && p.Cache != nil {
+			w.kept[p.Operation] = &cache.Policy{
+				Operation: copies(p.Service, p.Operation), TTL: p.Cache.TTL, Stale: p.Cache.Stale,
+				Shared: p.Public, StaleIfError: p.OnFailure == upstream.Stale,
+			}
+		}
+	}
+	return w
+}
+
+// copies names the answers of an operation among those of all services.
+func copies(service, operation string) string { return service + "." + operation }
+
+// serve answers with a copy that is as good as the service's own answer, if there is one.
+func (w *way) serve(rw http.ResponseWriter, r *http.Request, policy *upstream.Policy) bool {
+	kept := w.kept[policy.Operation]
+	return kept != nil && w.cache.Serve(rw, r, kept, identity.Caller(r.Context()))
+}
+
+// RoundTrip asks the service, or answers in its place as the contract allows. When it returns from a write, no instance has
+// copies any more of what the write changed.
+func (w *way) RoundTrip(r *http.Request) (*http.Response, error) {
+	policy := w.upstream.Policy(r)
+	if r.URL.Host != w.target.Host { // what is carried out later does not know where the service is now
+		r = r.Clone(r.Context())
+		r.URL.Scheme, r.URL.Host = w.target.Scheme, w.target.Host
+	}
+	if kept := w.kept[policy.Operation]; kept != nil {
+		return w.cache.RoundTrip(r, kept, identity.Caller(r.Context()), w.upstream)
+	}
+	resp, err := w.upstream.RoundTrip(r)
+	if err != nil || resp.StatusCode < http.StatusBadRequest || resp.StatusCode >= http.StatusInternalServerError { // perhaps it was done
+		w.changed(r, policy.Operation)
+	}
+	return resp, err
+}
+
+// changed drops the copies of what a write may have changed, on all instances.
+func (w *way) changed(r *http.Request, write string) {
+	var all []string
+	for _, read := range w.policies.InvalidatedBy(w.upstream.Name(), write) {
+		all = append(all, copies(w.upstream.Name(), read))
+	}
+	if len(all) == 0 {
+		return
+	}
+	if err := w.cache.Invalidate(r.Context(), all...); err != nil { // who does not hear of it uses no copies
+		slog.WarnContext(r.Context(), "not every instance heard of a write", "operation", write, "error", err)
+	}
+}
+
+// buffers are what answers pass through.
+var buffers = &bufferPool{sync.Pool{New: func() any { return new([32 << 10]byte) }}}
+
+type bufferPool struct{ pool sync.Pool }
+
+func (b *bufferPool) Get() []byte  { return b.pool.Get().(*[32 << 10]byte)[:] }
+func (b *bufferPool) Put(p []byte) { b.pool.Put((*[32 << 10]byte)(p)) }
