@@ -25,7 +25,7 @@ const (
 	every      = time.Second            // a report, an event, a point of a curve
 	patience   = 900 * time.Millisecond // with the database, within a second
 	sweepEvery = 10                     // reports
-	followPoll = 10 * time.Second       // should a notice ever be lost
+	followPoll = 5 * time.Second        // should a notice ever be lost
 	goodbye    = time.Second            // to take the own report away on the end
 )
 

@@ -42,7 +42,7 @@ type line struct {
 	To, From       string // paths up to the switch and from there on
 	SwitchX, Y     float64
 	LeverX, LeverY float64 // where the lever's end is, seen from its hinge
-	LabelX         float64
+	CallsX, P95X   float64
 	Wide           float64
 	Box            box
 }
@@ -55,7 +55,7 @@ func thickness(callsPerS float64) float64 {
 // lever is how far a switch of a length is lifted.
 func lever(state api.CircuitState, length float64) (x, y float64) {
 	angle := map[api.CircuitState]float64{api.CircuitStateHalfOpen: 20, api.CircuitStateOpen: 42}[state] * math.Pi / 180
-	return math.Round(length * math.Cos(angle)), -math.Round(length * math.Sin(angle))
+	return math.Round(length * math.Cos(angle)), 0 - math.Round(length*math.Sin(angle)) // not -0
 }
 
 func wide(v view) picture {
@@ -71,7 +71,7 @@ func wide(v view) picture {
 	for i, s := range v.Services {
 		middle := (height-step*float64(len(v.Services)))/2 + step*(float64(i)+.5)
 		from := p.Catalog.MidY() + (float64(i)-float64(len(v.Services)-1)/2)*min(40, 130/float64(len(v.Services)))
-		l := line{service: s, SwitchX: switchX, Y: middle, LabelX: (switchX + length + serviceX) / 2, Wide: thickness(s.CallsPerS), Box: box{serviceX, middle - 42, 230, 84}}
+		l := line{service: s, SwitchX: switchX, Y: middle, CallsX: (switchX + length + serviceX) / 2, P95X: (switchX + length + serviceX) / 2, Wide: thickness(s.CallsPerS), Box: box{serviceX, middle - 42, 230, 84}}
 		l.To = fmt.Sprintf("M450 %g C520 %g 500 %g 555 %g H%g", from, from, middle, middle, switchX)
 		l.From = fmt.Sprintf("M%g %g H%g", switchX+length, middle, serviceX)
 		l.LeverX, l.LeverY = lever(s.State, length)
@@ -90,7 +90,7 @@ func narrow(v view) picture {
 	y := p.Catalog.Y + p.Catalog.H + 22
 	for _, s := range v.Services {
 		middle := y + 38
-		l := line{service: s, SwitchX: switchX, Y: middle, LabelX: (switchX + length + boxX) / 2, Wide: min(8, thickness(s.CallsPerS)), Box: box{boxX, middle - 38, 350 - boxX, 76}}
+		l := line{service: s, SwitchX: switchX, Y: middle, CallsX: (switchX + length + boxX) / 2, P95X: (trunkX + 4 + boxX) / 2, Wide: min(8, thickness(s.CallsPerS)), Box: box{boxX, middle - 38, 350 - boxX, 76}}
 		l.To = fmt.Sprintf("M%g %g H%g", trunkX, middle, switchX)
 		l.From = fmt.Sprintf("M%g %g H%g", switchX+length, middle, boxX)
 		l.LeverX, l.LeverY = lever(s.State, length)
