@@ -256,6 +256,7 @@ func TestUploads(t *testing.T) {
 			require.False(t, u.Out(nil, err))
 			require.Less(t, u.Problem(err).Status, 500)
 			require.Zero(t, u.Report().CallsPerS)
+			require.Zero(t, u.counts.failed.Load())
 		})
 	}
 

@@ -260,6 +260,18 @@ func TestBounds(t *testing.T) {
 			require.Empty(t, u.limiter.waiting)
 		})
 	})
+	t.Run("are not held by who went away", func(t *testing.T) {
+		t.Parallel()
+
+		synctest.Test(t, func(t *testing.T) {
+			u, _ := newService(t, hangs)
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(50*time.Millisecond, cancel)
+			require.EqualValues(t, 1000-2*Defaults.Start, crowd(t, ctx, u, getOne, 1000))
+			require.Empty(t, u.limiter.waiting)
+			require.Zero(t, u.limiter.running)
+		})
+	})
 	t.Run("adapt to the service", func(t *testing.T) {
 		t.Parallel()
 

@@ -63,7 +63,10 @@ func (l *limiter) enter(ctx context.Context) error {
 	var err error
 	select {
 	case <-place:
-		return nil
+		if err = ctx.Err(); err != nil { // nobody waits for the answer
+			l.leave(0, false)
+		}
+		return err
 	case <-timer.C:
 		err = ErrFull
 	case <-ctx.Done():

@@ -212,11 +212,12 @@ func (u *Upstream) attempt(c *call, r *http.Request, p *Policy) (*http.Response,
 	}
 	mute := sent.stuck() || err != nil && !v.failed && !v.slow // what the client did says nothing, and neither does a short wait
 	if mute {
+		v = verdict{}
 		u.circuit.release(permit)
 	} else {
 		u.circuit.record(permit, v, took)
 	}
-	u.leave(p, took, err == nil && !v.failed || v.slow && !mute)
+	u.leave(p, took, !mute && (v.slow || !v.failed)) // what fails at once would make the service look fast
 	u.counts.ended(err, v)
 	if err != nil {
 		c.stop()
