@@ -3,6 +3,7 @@ package catalog
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -131,8 +132,7 @@ func TestGetDay(t *testing.T) {
 		b.part("/catalog/v1/me/day?date=2031-05-05", &d, "schedule:read")
 		require.Len(t, *d.TimeOff.Items, 1)
 		require.False(t, *d.TimeOff.More)
-		require.Equal(t, api.Stale, d.TimeOff.State, "one page was")
-		require.Equal(t, new(staleAge), d.TimeOff.AgeS)
+		require.Equal(t, api.Live, d.TimeOff.State)
 	})
 
 	t.Run("asks for time off within bounds, and says that there may be more", func(t *testing.T) {
@@ -161,7 +161,21 @@ func TestGetDay(t *testing.T) {
 	})
 }
 
-// pages answers with as many pages of time off on other days, the second out of a cache, and one hour from starts on the last.
+func TestTimeOffIsAsOldAsItsOldestPage(t *testing.T) {
+	t.Parallel()
+
+	srv := httptest.NewServer(pages(3, "2031-05-05T09:00:00Z"))
+	t.Cleanup(srv.Close)
+	calendar, err := appointment.NewClientWithResponses(srv.URL)
+	require.NoError(t, err)
+	got := (&composites{appointment: calendar}).timeOff(t.Context())
+	require.Equal(t, api.Stale, got.State, "the second page is")
+	require.Equal(t, new(staleAge), got.AgeS)
+	require.Len(t, *got.Items, 3)
+	require.False(t, *got.More)
+}
+
+// pages answers with as many pages of time off on other days, the second as a cache does for a service that is out, and one hour from starts on the last.
 func pages(n int, starts string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if partOf(r) != "time_off" {
