@@ -175,7 +175,8 @@ func TestTimeOffIsAsOldAsItsOldestPage(t *testing.T) {
 	require.False(t, *got.More)
 }
 
-// pages answers with as many pages of time off on other days, the second as a cache does for a service that is out, and one hour from starts on the last.
+// pages answers with n pages of time off on other days, the second as a cache does for a service that is out. The last has what
+// starts at the time given.
 func pages(n int, starts string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if partOf(r) != "time_off" {
