@@ -89,6 +89,9 @@ func run(ctx context.Context, only string) (err error) {
 
 // lock keeps a second run from taking this one's stack away. It is free again once the process has ended, however it does.
 func lock(name string) (io.Closer, error) {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return nil, err
+	}
 	file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
