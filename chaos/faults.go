@@ -7,11 +7,12 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
-const target = "appointment" // the service that has the trouble
+const (
+	target   = "appointment" // the service that has the trouble
+	database = "postgres"    // the proxy before its database
+)
 
 // fault is something that breaks. It holds from begin until the func that begin returned has been called.
 type fault struct {
@@ -30,7 +31,7 @@ var faults = []fault{
 	{name: "kill-one", what: "`kill -9` of one instance of two", begin: killOne},
 	{name: "kill-all", what: "`kill -9` of every instance, again whenever one is back", begin: killAll},
 	{name: "etcd-gone", what: "no registry: routing keeps its last state", begin: stopRegistry},
-	{name: "database-gone", what: "the service's Postgres lets nobody in", begin: lockOut},
+	{name: "database-gone", what: "the service's Postgres is gone: connections break, new ones are refused", begin: closeDatabase},
 	{name: "catalog-killed", what: "the service is out, and `kill -9` takes one catalog instance after the other while writes are deferred", begin: killCatalog, shared: true},
 }
 
@@ -94,23 +95,10 @@ func stopRegistry(ctx context.Context, p *platform) (func(context.Context) error
 	return func(ctx context.Context) error { return p.StartProcess(ctx, "etcd") }, p.StopProcess(ctx, "etcd")
 }
 
-// lockOut makes the database of the service unreachable for it alone: all services share one server here.
-func lockOut(ctx context.Context, p *platform) (func(context.Context) error, error) {
-	run := func(ctx context.Context, sql ...string) error {
-		conn, err := pgx.Connect(ctx, p.DatabaseURL("postgres"))
-		if err != nil {
-			return err
-		}
-		defer conn.Close(ctx)
-		for _, statement := range sql {
-			if _, err := conn.Exec(ctx, statement); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return func(ctx context.Context) error { return run(ctx, "ALTER ROLE "+target+" LOGIN") },
-		run(ctx, "ALTER ROLE "+target+" NOLOGIN", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '"+target+"'")
+// closeDatabase makes the database of the service unreachable for it alone: all services share one server here.
+func closeDatabase(_ context.Context, p *platform) (func(context.Context) error, error) {
+	p.proxies[database].Stop()
+	return func(context.Context) error { return p.proxies[database].Start() }, nil
 }
 
 // killCatalog has the service refuse connections, so that writes are deferred, and kills those who hold them.

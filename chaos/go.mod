@@ -7,12 +7,13 @@ require (
 	github.com/google/uuid v1.6.0
 	github.com/healthe/healthe/dev v0.0.0
 	github.com/healthe/healthe/openapi v0.0.0
-	github.com/jackc/pgx/v5 v5.12.0
 	github.com/oapi-codegen/runtime v1.8.0
 	github.com/rs/zerolog v1.28.0
 	golang.org/x/crypto v0.58.0
 	golang.org/x/sync v0.24.0
 )
+
+require github.com/jackc/pgx/v5 v5.12.0 // indirect
 
 require (
 	github.com/stretchr/testify v1.12.1

@@ -131,11 +131,13 @@ func start(ctx context.Context) (*platform, error) {
 	if s, err = stack.Open(options); err != nil { // the ports are new
 		return nil, err
 	}
-	through, err := startProxies(s.Ports["WEB_INTERNAL_PORT"], "appointment", "auth", "mailing")
+	through, err := startProxies(s.Ports["WEB_INTERNAL_PORT"], s.Ports["POSTGRES_PORT"], "appointment", "auth", "mailing")
 	if err != nil {
 		return nil, err
 	}
 	options.Env["UPSTREAM_URLS"] = through.urls()
+	direct := fmt.Sprintf("127.0.0.1:%d", s.Ports["POSTGRES_PORT"])
+	options.Env["APPOINTMENT_DATABASE_URL"] = strings.Replace(s.DatabaseURL(target), direct, through[database].Listen, 1)
 	p := &platform{s, through}
 	if p.Stack, err = stack.Start(ctx, options); err != nil {
 		return nil, errors.Join(err, p.remove(context.WithoutCancel(ctx)))

@@ -15,31 +15,37 @@ import (
 	"github.com/healthe/healthe/dev/stack"
 )
 
-// proxies stand between the catalog and a core service, by its name.
+// proxies stand between the catalog and a core service, by its name, and between the service that has the trouble and its
+// database.
 type proxies map[string]*toxiproxy.Proxy
 
-// startProxies starts one for each service, all of which lead to the internal entry point.
-func startProxies(internal int, services ...string) (proxies, error) {
+// startProxies starts one to the internal entry point for each service, and one to Postgres.
+func startProxies(internal, postgres int, services ...string) (proxies, error) {
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	all := proxies{}
-	for _, service := range services {
+	start := func(name string, to int) error {
 		port, err := stack.FreePort() // not any: it must be there to come back to
 		if err != nil {
-			return nil, err
+			return err
 		}
-		proxy := toxiproxy.NewProxy(server, service, fmt.Sprintf("127.0.0.1:%d", port), fmt.Sprintf("127.0.0.1:%d", internal))
-		if err := proxy.Start(); err != nil {
-			return nil, err
-		}
-		all[service] = proxy
+		all[name] = toxiproxy.NewProxy(server, name, fmt.Sprintf("127.0.0.1:%d", port), fmt.Sprintf("127.0.0.1:%d", to))
+		return all[name].Start()
 	}
-	return all, nil
+	for _, service := range services {
+		if err := start(service, internal); err != nil {
+			return nil, err
+		}
+	}
+	return all, start(database, postgres)
 }
 
 // urls tells the catalog where the services are.
 func (p proxies) urls() string {
 	var all []string
 	for _, service := range slices.Sorted(maps.Keys(p)) {
+		if service == database {
+			continue
+		}
 		all = append(all, service+"=http://"+p[service].Listen)
 	}
 	return strings.Join(all, ",")
