@@ -202,7 +202,7 @@ func (c *Cache) call(q *question) answer {
 		resp, err := q.next.RoundTrip(q.r)
 		return answer{resp: resp, err: err, out: c.out(resp, err)}
 	case !q.hearing, q.wants.noCache, q.wants.noStore, q.wants.maxAge == 0:
-		return c.fetch(q.r.Context(), q)
+		return c.fetch(q.r.Clone(q.r.Context()), q)
 	default:
 		return c.join(q)
 	}

@@ -12,7 +12,7 @@ import (
 
 const (
 	// overhead is what an entry takes beside its text: itself, its key, its place in the store and in the order of eviction.
-	overhead   = 520
+	overhead   = 400
 	fieldBytes = 40 // two slices' and a string's heads, over the fields of an answer
 
 	hit     = "healthe; hit"
@@ -142,6 +142,14 @@ func (e *entry) weigh() {
 }
 
 func (e *entry) age(now time.Time) time.Duration { return max(0, now.Sub(e.born)) }
+
+// newer tells whether e was asked for after other.
+func (e *entry) newer(other *entry) bool {
+	if e.mark != other.mark {
+		return e.missed > other.missed || e.number > other.number
+	}
+	return e.born.After(other.born)
+}
 
 // refreshed is e after the service said, in h, that it still holds (RFC 9111, 3.2 and 4.3.4).
 func (e *entry) refreshed(q *question, h http.Header, began time.Time) *entry {

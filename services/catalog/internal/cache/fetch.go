@@ -2,12 +2,13 @@ package cache
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/maypok86/otter/v2"
 )
 
 // answer is what came of a call: a complete answer, which may serve others too, or one for its caller alone, or a failure.
@@ -48,9 +49,9 @@ func (q *question) forwarded(a answer) string {
 	return s
 }
 
-// fetch asks the service, whether what is known still holds if that can be asked, and keeps the answer if it may.
-func (c *Cache) fetch(ctx context.Context, q *question) answer {
-	out := q.r.Clone(ctx)
+// fetch asks the service by out, a copy of the question's request: whether what is known still holds, if that can be
+// asked. It keeps the answer if it may.
+func (c *Cache) fetch(out *http.Request, q *question) answer {
 	out.Header.Del("If-None-Match") // the whole answer serves others too; who has it already is told so from here
 	out.Header.Del("If-Modified-Since")
 	validating := q.known != nil && q.known.etag != "" && !q.wants.noStore
@@ -135,7 +136,12 @@ func (c *Cache) keep(q *question, e *entry, h http.Header) bool {
 		c.store.Set(q.base, by)
 		k = q.base.variant(vary, q.r.Header)
 	}
-	c.store.Set(k, e)
+	c.store.Compute(k, func(kept *entry, found bool) (*entry, otter.ComputeOp) {
+		if found && kept.newer(e) {
+			return kept, otter.CancelOp
+		}
+		return e, otter.WriteOp
+	})
 	return true
 }
 

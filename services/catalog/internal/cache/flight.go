@@ -25,7 +25,8 @@ type flights struct {
 
 // flight is a call under way. It belongs to nobody: whoever began it may leave.
 type flight struct {
-	leader *question
+	leader question // with a request of its own
+	end    context.CancelFunc
 	lead   chan answer // for whoever began it
 	done   chan struct{}
 	shared answer // when done; empty if it serves nobody else
@@ -33,18 +34,19 @@ type flight struct {
 
 // join waits for the call that is under way, or begins one.
 func (c *Cache) join(q *question) answer {
-	k := flightKey{q.key, q.mark}
+	ctx, k := q.r.Context(), flightKey{q.key, q.mark}
 	c.flights.mu.Lock()
 	f, found := c.flights.of[k]
 	if !found {
-		leader := *q
-		leader.r = q.r.Clone(context.WithoutCancel(q.r.Context()))
-		f = &flight{leader: &leader, lead: make(chan answer), done: make(chan struct{})}
+		f = &flight{lead: make(chan answer), done: make(chan struct{})}
 		c.flights.of[k] = f
 	}
 	c.flights.mu.Unlock()
-	ctx := q.r.Context()
 	if !found {
+		var flying context.Context
+		flying, f.end = context.WithCancel(context.WithoutCancel(ctx))
+		f.leader = *q
+		f.leader.r = q.r.Clone(flying) // the caller's own is theirs again when they leave
 		go c.fly(ctx, k, f)
 		select {
 		case a := <-f.lead:
@@ -60,7 +62,7 @@ func (c *Cache) join(q *question) answer {
 	}
 	a := f.shared
 	if a.err == nil && (a.entry == nil || !f.serves(a.entry, q)) {
-		return c.fetch(ctx, q) // it serves nobody else
+		return c.fetch(q.r.Clone(ctx), q) // it serves nobody else
 	}
 	a.collapsed = true
 	return a
@@ -74,16 +76,15 @@ func (f *flight) serves(e *entry, q *question) bool {
 
 // fly makes the call, and hands the answer to all who wait.
 func (c *Cache) fly(leader context.Context, k flightKey, f *flight) {
-	ctx, cancel := context.WithCancel(f.leader.r.Context())
-	bound := time.AfterFunc(flightTime, cancel)
-	a := c.guarded(ctx, f.leader)
+	bound := time.AfterFunc(flightTime, f.end)
+	a := c.guarded(&f.leader)
 	bound.Stop()
 	if a.resp == nil {
-		cancel()
+		f.end()
 		f.shared = a
 	} else { // for the leader alone, who reads it for as long as they stay
-		release := context.AfterFunc(leader, cancel)
-		a.resp.Body = &owned{a.resp.Body, func() { release(); cancel() }}
+		release := context.AfterFunc(leader, f.end)
+		a.resp.Body = &owned{a.resp.Body, func() { release(); f.end() }}
 	}
 	c.flights.mu.Lock()
 	delete(c.flights.of, k)
@@ -97,13 +98,13 @@ func (c *Cache) fly(leader context.Context, k flightKey, f *flight) {
 }
 
 // guarded is fetch where no server catches a panic.
-func (c *Cache) guarded(ctx context.Context, q *question) (a answer) {
+func (c *Cache) guarded(q *question) (a answer) {
 	defer func() {
 		if p := recover(); p != nil {
 			a = answer{err: fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
 		}
 	}()
-	return c.fetch(ctx, q)
+	return c.fetch(q.r, q)
 }
 
 // owned is a body that ends its call when it is closed.

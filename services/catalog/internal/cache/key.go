@@ -46,7 +46,9 @@ func part(b []byte, s string) []byte {
 
 func set(b []byte, all []string) []byte {
 	if !slices.IsSorted(all) {
-		all = slices.Sorted(slices.Values(all))
+		var few [32]string // as many as there are scopes, without a trip to the heap
+		all = append(few[:0], all...)
+		slices.Sort(all)
 	}
 	b = binary.AppendUvarint(b, uint64(len(all)))
 	for _, s := range all {
