@@ -41,8 +41,8 @@ type Config struct {
 	Instance string       // "": a random one
 	Sources  map[string]Source
 	Cache    func() api.CacheReport
-	Deferred func(context.Context) (api.DeferredWrites, error)
-	Life     func(context.Context) context.Context // of a stream, which outlasts a request's deadline
+	Deferred func(context.Context) (api.DeferredWrites, error) // nil: not known
+	Life     func(context.Context) context.Context             // of a stream, which outlasts a request's deadline
 }
 
 // Circuits implements the operations tagged `circuits` of openapi/catalog.yaml.
@@ -184,8 +184,10 @@ func (c *Circuits) take(ctx context.Context) snapshot {
 		}
 	}
 	slices.SortFunc(s.Instances, func(a, b api.InstanceReport) int { return strings.Compare(a.Instance, b.Instance) })
-	if waiting, err := c.Deferred(ctx); err == nil {
-		s.Deferred = waiting
+	if c.Deferred != nil {
+		if waiting, err := c.Deferred(ctx); err == nil {
+			s.Deferred = waiting
+		}
 	}
 	s.Overrides = c.forced()
 	return s

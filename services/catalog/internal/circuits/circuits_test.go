@@ -304,8 +304,7 @@ func TestWatchCircuits(t *testing.T) {
 
 		a := New(Config{
 			Instance: "a", Cache: func() api.CacheReport { return api.CacheReport{} }, Life: func(ctx context.Context) context.Context { return ctx },
-			Deferred: func(context.Context) (api.DeferredWrites, error) { return api.DeferredWrites{}, nil },
-			Sources:  map[string]Source{"mailing": &fakeSource{now: api.Circuit{Service: "mailing", State: api.CircuitStateClosed}}},
+			Sources: map[string]Source{"mailing": &fakeSource{now: api.Circuit{Service: "mailing", State: api.CircuitStateClosed}}},
 		})
 		source := a.Sources["mailing"].(*fakeSource)
 		a.tick(t.Context(), false)
