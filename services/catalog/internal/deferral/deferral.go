@@ -56,14 +56,14 @@ type Deferral struct {
 	store *store.Queries
 	jobs  *jobs.Client
 	now   func() time.Time
-	// overdue and pace are how long a job and the next try may wait.
-	overdue time.Duration
-	pace    func(waited time.Duration) time.Duration
+	// How long a job may wait, how often that is looked at, and how long the next try waits.
+	overdue, sweepEvery time.Duration
+	pace                func(waited time.Duration) time.Duration
 }
 
 // New returns a Deferral whose work is done by Run.
 func New(db *postgres.DB, cfg Config) (*Deferral, error) {
-	d := &Deferral{cfg: cfg, db: db, store: store.New(db), now: time.Now, overdue: overdue, pace: pace}
+	d := &Deferral{cfg: cfg, db: db, store: store.New(db), now: time.Now, overdue: overdue, sweepEvery: sweepEvery, pace: pace}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &replayer{deferral: d})
 	river.AddWorker(workers, &mailer{deferral: d})
@@ -82,7 +82,7 @@ func (d *Deferral) Background() []func(context.Context) error {
 // sweep makes jobs for what has lost its own. Each instance does it: waiting for a leader, or until River finds out that a
 // process is gone, would take a minute.
 func (d *Deferral) sweep(ctx context.Context) error {
-	tick := time.NewTicker(sweepEvery)
+	tick := time.NewTicker(d.sweepEvery)
 	defer tick.Stop()
 	for {
 		if err := d.recover(ctx); err != nil && ctx.Err() == nil {
@@ -112,9 +112,13 @@ func (d *Deferral) enqueue(ctx context.Context, tx pgx.Tx, at time.Time, ids ...
 	if len(ids) == 0 {
 		return nil
 	}
+	opts := &river.InsertOpts{MaxAttempts: 1}
+	if at.After(d.now()) { // any time at all has the job wait for River's leader to look
+		opts.ScheduledAt = at
+	}
 	todo := make([]river.InsertManyParams, len(ids))
 	for i, id := range ids {
-		todo[i] = river.InsertManyParams{Args: replayJob{id}, InsertOpts: &river.InsertOpts{ScheduledAt: at, MaxAttempts: 1}}
+		todo[i] = river.InsertManyParams{Args: replayJob{id}, InsertOpts: opts}
 	}
 	_, err := d.jobs.InsertManyFastTx(ctx, tx, todo)
 	return err

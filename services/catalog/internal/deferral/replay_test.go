@@ -1,0 +1,252 @@
+package deferral
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+	"github.com/stretchr/testify/require"
+
+	"github.com/healthe/healthe/kit/identity"
+	"github.com/healthe/healthe/openapi/deferred"
+	"github.com/healthe/healthe/openapi/problem"
+)
+
+func TestReplay(t *testing.T) { // CAT-6
+	t.Parallel()
+
+	t.Run("sends what the user sent, as the user", func(t *testing.T) {
+		t.Parallel()
+
+		b, user := newBench(t), uuid.New()
+		id := b.takes(user, "k")
+		b.tries(id)
+		r := b.service.last()
+		require.Equal(t, "/appointment/v1/appointments?a=%2F&b", r.RequestURI)
+		require.Equal(t, "k", r.Header.Get("Idempotency-Key"))
+		require.Equal(t, "application/json", r.Header.Get("Content-Type"))
+		require.Equal(t, `"3"`, r.Header.Get("If-Match"))
+		require.Equal(t, "again signed for "+user.String(), r.Header.Get("X-Healthe-Identity"))
+		require.NotEmpty(t, r.Header.Get("X-Request-Id"))
+		require.Empty(t, r.Header.Get("Cookie")+r.Header.Get("Authorization"), "nothing that one could log in with is kept")
+
+		op := b.get(user, id)
+		require.Equal(t, deferred.Succeeded, op.State)
+		require.Equal(t, http.StatusCreated, op.Result.Status)
+		require.Equal(t, "/appointment/v1/appointments/1", *op.Result.Location)
+		require.Equal(t, 1, op.Tries)
+		require.Equal(t, []string{"appointment bookAppointment"}, b.done)
+		require.Empty(t, b.mails(), "whoever waits sees it")
+
+		b.tries(id)
+		require.Equal(t, 1, b.get(user, id).Tries, "what is over is not tried")
+	})
+
+	t.Run("tells of what took long", func(t *testing.T) {
+		t.Parallel()
+
+		b, user := newBench(t), uuid.New()
+		id := b.takes(user, "k")
+		b.now = func() time.Time { return time.Now().Add(2 * slow) }
+		b.tries(id)
+		require.Equal(t, []string{"operation_succeeded"}, b.mails())
+		require.Equal(t, user, *b.mail.sent[0].Recipients[0].UserID)
+		require.Equal(t, map[string]string{"url": "https://healthe.example/catalog/v1/operations/" + id.String()}, *b.mail.sent[0].Data)
+	})
+
+	t.Run("says what the service refused", func(t *testing.T) {
+		t.Parallel()
+
+		b, user := newBench(t), uuid.New()
+		id := b.takes(user, "k")
+		b.service.does(says(http.StatusConflict, "slot-taken"), nil) // it went to somebody else meanwhile
+		b.tries(id)
+		op := b.get(user, id)
+		require.Equal(t, deferred.Failed, op.State)
+		require.Equal(t, problem.Base+"slot-taken", op.Problem.Type)
+		require.Equal(t, http.StatusConflict, op.Problem.Status)
+		require.Equal(t, []string{"operation_failed"}, b.mails())
+		require.Empty(t, b.done)
+	})
+
+	for name, answer := range map[string]http.HandlerFunc{
+		"is out":                      says(http.StatusServiceUnavailable, "unavailable"),
+		"has a bug":                   says(http.StatusInternalServerError, "internal"),
+		"hangs up":                    resets,
+		"is at it already":            says(http.StatusConflict, "idempotency-key-running"),
+		"is asked too often":          says(http.StatusTooManyRequests, "too-many-requests"),
+		"got the identity late":       says(http.StatusUnauthorized, "unauthenticated"),
+		"is not what answered":        plain(http.StatusNotFound),
+		"is not what answered a 403":  plain(http.StatusForbidden, "text/html"),
+		"moved":                       plain(http.StatusFound),
+		"was slow to read":            plain(http.StatusRequestTimeout),
+		"is not known to the gateway": gatewaysOwn,
+	} {
+		t.Run("tries again when the service "+name, func(t *testing.T) {
+			t.Parallel()
+
+			b, user := newBench(t), uuid.New()
+			id := b.takes(user, "k")
+			b.service.does(answer, nil)
+			b.tries(id)
+			op := b.get(user, id)
+			require.Equal(t, deferred.Pending, op.State)
+			require.Equal(t, 1, op.Tries)
+			b.service.does(nil, nil)
+			b.tries(id)
+			require.Equal(t, deferred.Succeeded, b.get(user, id).State)
+			require.Len(t, b.service.keys(), 1)
+		})
+	}
+
+	t.Run("does once what was done unheard", func(t *testing.T) { // CAT-7
+		t.Parallel()
+
+		b, user := newBench(t), uuid.New()
+		id := b.takes(user, "k")
+		b.service.does(nil, func() { panic(http.ErrAbortHandler) })
+		b.tries(id)
+		require.Equal(t, deferred.Pending, b.get(user, id).State)
+		b.service.does(nil, nil)
+		b.tries(id)
+		require.Equal(t, deferred.Succeeded, b.get(user, id).State)
+		require.Len(t, b.service.keys(), 1)
+	})
+
+	t.Run("asks nobody while the circuit is open", func(t *testing.T) {
+		t.Parallel()
+
+		b, user := newBench(t), uuid.New()
+		id := b.takes(user, "k")
+		b.cfg.Out = func(service string) bool { return service == "appointment" }
+		b.tries(id)
+		require.Equal(t, 0, b.get(user, id).Tries)
+		require.Empty(t, b.service.keys())
+	})
+
+	t.Run("gives up in time", func(t *testing.T) {
+		t.Parallel()
+
+		b, user := newBench(t), uuid.New()
+		id := b.takes(user, "k")
+		b.service.does(says(http.StatusServiceUnavailable, "unavailable"), nil)
+		b.now = func() time.Time { return time.Now().Add(lifetime - 2*time.Second) }
+		b.tries(id)
+		var due, expires time.Time
+		require.NoError(t, b.db.QueryRow(t.Context(), "SELECT due_at, expires_at FROM operations").Scan(&due, &expires))
+		require.Equal(t, expires, due, "not later than that")
+		b.service.does(nil, nil)
+		b.now = func() time.Time { return time.Now().Add(lifetime) }
+		b.tries(id)
+		op := b.get(user, id)
+		require.Equal(t, deferred.Failed, op.State)
+		require.Equal(t, errExpired.Type, op.Problem.Type)
+		require.Equal(t, []string{"operation_failed"}, b.mails())
+		require.Empty(t, b.service.keys(), "services may have forgotten the key")
+	})
+}
+
+// gatewaysOwn is Traefik's answer where it has never heard of a service.
+func gatewaysOwn(w http.ResponseWriter, r *http.Request) {
+	problem.Write(w, r, problem.New(http.StatusNotFound, "not-found", "Not found", nothingThere))
+}
+
+func TestReplayNeedsAnIdentity(t *testing.T) {
+	t.Parallel()
+
+	refused := problem.New(http.StatusForbidden, "exchange-refused", "Refused", "No.")
+	for name, tt := range map[string]struct {
+		answer *problem.Problem
+		want   deferred.DeferredOperationState
+	}{
+		"the user may not act any more": {refused, deferred.Failed},
+		"auth is out":                   {problem.Unavailable("Sign-in"), deferred.Pending},
+		"we may not ask":                {problem.Forbidden("No."), deferred.Pending},
+		"we are not known":              {problem.Unauthenticated("No."), deferred.Pending},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			b, user := newBench(t), uuid.New()
+			id := b.takes(user, "k")
+			b.auth.refuses = tt.answer
+			b.tries(id)
+			op := b.get(user, id)
+			require.Equal(t, tt.want, op.State)
+			require.Equal(t, 0, op.Tries, "the service was not asked")
+			require.Empty(t, b.service.keys())
+			if tt.want == deferred.Failed {
+				require.Equal(t, errNotAllowed.Type, op.Problem.Type)
+				require.Equal(t, []string{"operation_failed"}, b.mails())
+			}
+		})
+	}
+}
+
+func TestOrder(t *testing.T) {
+	t.Parallel()
+
+	b, user := newBench(t), uuid.New()
+	first, second := b.takes(user, "1"), b.takes(user, "2")
+	elsewhere := booking(user, "3", "{}")
+	elsewhere.Service, elsewhere.Operation = "mailing", "sendMessage"
+	third, err := b.Defer(t.Context(), elsewhere)
+	require.NoError(t, err)
+	stranger := b.takes(uuid.New(), "1")
+
+	b.tries(second)
+	require.Empty(t, b.service.keys(), "behind the first")
+	b.tries(third.Id)
+	b.tries(stranger)
+	require.Len(t, b.service.keys(), 2, "another service and another user wait for nobody")
+
+	b.service.does(says(http.StatusConflict, "slot-taken"), nil)
+	b.tries(first)
+	require.Equal(t, deferred.Failed, b.get(user, first).State)
+	b.service.does(nil, nil)
+	var jobs int
+	require.NoError(t, b.db.QueryRow(t.Context(),
+		"SELECT count(*) FROM river_job WHERE kind = 'replay' AND state = 'available' AND args->>'id' = $1", second.String()).Scan(&jobs))
+	require.Equal(t, 2, jobs, "one from its start, one now that it is its turn")
+	b.tries(second)
+	require.Equal(t, deferred.Succeeded, b.get(user, second).State)
+}
+
+func TestWithdrawnIsNotCarriedOut(t *testing.T) {
+	t.Parallel()
+
+	b, user := newBench(t), uuid.New()
+	me := identity.Identity{Subject: user.String()}
+	first, second := b.takes(user, "1"), b.takes(user, "2")
+
+	begun, release, tried := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	b.service.does(nil, func() { close(begun); <-release })
+	go func() {
+		defer close(tried)
+		if err := (&replayer{deferral: b.Deferral}).Work(t.Context(), &river.Job[replayJob]{Args: replayJob{first}}); err != nil {
+			t.Error(err)
+		}
+	}()
+	<-begun
+	require.ErrorIs(t, b.Withdraw(t.Context(), me, first), errAtWork)
+	require.NoError(t, b.Withdraw(t.Context(), me, second), "the one behind it is nobody's yet")
+	close(release)
+	<-tried
+	require.ErrorIs(t, b.Withdraw(t.Context(), me, first), errEnded)
+	b.service.does(nil, nil)
+	b.tries(second)
+	require.Len(t, b.service.keys(), 1)
+	require.Empty(t, b.mails())
+}
+
+func TestJudge(t *testing.T) {
+	t.Parallel()
+
+	v := judge(http.StatusServiceUnavailable, http.Header{"Retry-After": {"3600"}}, nil, nil)
+	require.Equal(t, longestPause, v.wait, "a service is not asked later than it would be anyhow")
+	v = judge(http.StatusBadRequest, http.Header{"Content-Type": {"application/problem+json"}}, []byte(`{"type": "https`), errors.New("cut off"))
+	require.Equal(t, "pending", string(v.state), "half a refusal is none")
+}
