@@ -20,8 +20,8 @@ import (
 
 const (
 	longest   = 8 * time.Minute // everything, the start of the stack included
-	normal    = 8 * time.Second // undisturbed, before and after each fault
-	broken    = 14 * time.Second
+	normal    = 6 * time.Second // undisturbed, before and after each fault
+	broken    = 12 * time.Second
 	recovery  = 30 * time.Second // at most, from the end of a fault until all is as before
 	settling  = 60 * time.Second // at most, from then until every deferred write has ended
 	worstP99  = 1.5              // of the others' p99 over their normal p99

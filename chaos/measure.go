@@ -116,6 +116,7 @@ func (p *platform) play(ctx context.Context, r *round, l *load, w *watcher) (err
 	if err := l.follow(ctx, r.writes); err != nil {
 		return err
 	}
+	r.drained = time.Since(r.broken.to)
 	t, err := p.truth(ctx, l.scene, r.writes, l.slot(first), l.slot(int(l.slots.Load())))
 	if err != nil {
 		return err

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	patients  = 16                      // they take turns in booking
+	patients  = 24                      // they take turns in booking
 	newcomers = 4                       // for each fault, who register while it lasts
 	clinics   = 40                      // a list long enough to be sent slowly
 	password  = "seven-Otters-dance-42" //nolint:gosec // of accounts that live for minutes

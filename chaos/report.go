@@ -17,6 +17,7 @@ type row struct {
 	known                     bool           // whether the catalog said anything about the circuit
 	opened, closed            *time.Duration // after the fault came, after it went
 	recovered                 bool
+	drained                   time.Duration // from the end of the fault until every deferred write had ended
 	failedReads, failedOthers int
 	others, othersNormal      time.Duration // p99 of reads of other services
 }
@@ -59,7 +60,7 @@ func verdict(rows []row) error {
 
 var columns = []string{
 	"Fault", "Requests", "Answered", "Stale", "Deferred (202)", "4xx", "5xx", "No answer", "Circuit open after", "Closed again after",
-	"Reads failed", "Writes accepted", "Lost", "Doubled", "Others' p99",
+	"Reads failed", "Writes accepted", "Deferred ones done after", "Lost", "Doubled", "Others' p99",
 }
 
 // markdown is the table.
@@ -77,10 +78,17 @@ func markdown(rows []row) string {
 		line([]string{
 			r.name, number(r.requests), number(r.fresh), number(r.stale), number(r.seen.deferred), number(r.seen.refused), byStatus(r.failed), number(r.unanswered),
 			r.after(r.opened, "stays closed"), r.after(r.closed, "-"),
-			number(r.failedReads), number(r.accepted), number(r.lost), number(r.doubled), fmt.Sprintf("%.2f", r.ratio()),
+			number(r.failedReads), number(r.accepted), r.done(), number(r.lost), number(r.doubled), fmt.Sprintf("%.2f", r.ratio()),
 		})
 	}
 	return b.String()
+}
+
+func (r row) done() string {
+	if r.balance.deferred == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f s", r.drained.Seconds())
 }
 
 func number(n int) string { return fmt.Sprint(n) }

@@ -57,6 +57,7 @@ func TestMarkdown(t *testing.T) {
 	r := good()
 	r.seen = count([]sample{{status: http.StatusOK}, {status: http.StatusServiceUnavailable}, {status: http.StatusBadGateway}})
 	r.known, r.opened, r.closed = true, new(1400*time.Millisecond), new(2*time.Second)
+	r.balance.deferred, r.drained = 3, 4100*time.Millisecond
 	untouched, silent, stuck := good(), good(), good()
 	untouched.known = true
 	stuck.known, stuck.opened = true, new(time.Second)
@@ -67,10 +68,28 @@ func TestMarkdown(t *testing.T) {
 	}
 	require.Contains(t, lines[2], "| 502: 1, 503: 1 |")
 	require.Contains(t, lines[2], "| 1.4 s | 2.0 s |")
+	require.Contains(t, lines[2], "| 4.1 s |")
 	require.Contains(t, lines[2], "| 1.20 |")
 	require.Contains(t, lines[3], "| stays closed | - |")
 	require.Contains(t, lines[4], "| ? | ? |")
 	require.Contains(t, lines[5], "| 1.0 s | never |")
+}
+
+func TestDocument(t *testing.T) {
+	t.Parallel()
+
+	kept := good()
+	kept.accepted, kept.balance.deferred = 7, 2
+	whole, err := document([]row{kept})
+	require.NoError(t, err)
+	require.Contains(t, whole, "7 writes were accepted, 2 of them deferred; 0 were lost and 0 done twice")
+	require.Contains(t, whole, "at most 1.20 times")
+	require.NotContains(t, whole, "not kept")
+
+	kept.lost = 1
+	whole, err = document([]row{kept})
+	require.NoError(t, err)
+	require.Contains(t, whole, "- resets: 1 accepted writes were lost\n")
 }
 
 func TestCircuitsOfAllInstances(t *testing.T) {
