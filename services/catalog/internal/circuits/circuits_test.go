@@ -59,7 +59,7 @@ type fixture struct {
 	stop    func() // returns when it has
 }
 
-func start(t *testing.T, db *postgres.DB, name string) *fixture {
+func start(t *testing.T, db *postgres.DB, name string, changes ...func(*Config)) *fixture {
 	t.Helper()
 
 	f := &fixture{sources: map[string]*fakeSource{}}
@@ -76,6 +76,9 @@ func start(t *testing.T, db *postgres.DB, name string) *fixture {
 	for _, service := range []string{"appointment", "mailing"} {
 		f.sources[service] = &fakeSource{now: api.Circuit{Service: service, State: api.CircuitStateClosed, CallsPerS: 10, Limit: 64}}
 		cfg.Sources[service] = f.sources[service]
+	}
+	for _, change := range changes {
+		change(&cfg)
 	}
 	f.Circuits = New(cfg)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -178,10 +181,11 @@ func TestListCircuits(t *testing.T) {
 		db, err := postgres.Open(t.Context(), "postgres://catalog@127.0.0.1:1/catalog?sslmode=disable", "catalog")
 		require.NoError(t, err)
 		t.Cleanup(db.Close)
-		a := start(t, db, "a")
-		a.Deferred = func(context.Context) (api.DeferredWrites, error) {
-			return api.DeferredWrites{Pending: new(int64(0))}, errors.New("away")
-		}
+		a := start(t, db, "a", func(c *Config) {
+			c.Deferred = func(context.Context) (api.DeferredWrites, error) {
+				return api.DeferredWrites{Pending: new(int64(0))}, errors.New("away")
+			}
+		})
 		one := a.operator(t)
 		got := one.list(t)
 		require.Equal(t, []string{"a"}, names(got))
@@ -269,9 +273,8 @@ func TestWatchCircuits(t *testing.T) {
 	t.Run("ends when the instance stops", func(t *testing.T) {
 		t.Parallel()
 
-		a := start(t, nil, "a")
 		life, end := context.WithCancel(t.Context())
-		a.Life = func(context.Context) context.Context { return life }
+		a := start(t, nil, "a", func(c *Config) { c.Life = func(context.Context) context.Context { return life } })
 		events := a.operator(t).read(t.Context(), t)
 		<-events
 		end()
@@ -283,8 +286,7 @@ func TestWatchCircuits(t *testing.T) {
 	t.Run("goes on past the deadline of a request", func(t *testing.T) {
 		t.Parallel()
 
-		a := start(t, nil, "a")
-		a.Life = func(context.Context) context.Context { return t.Context() }
+		a := start(t, nil, "a", func(c *Config) { c.Life = func(context.Context) context.Context { return t.Context() } })
 		rec := newSluggish()
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -295,7 +297,7 @@ func TestWatchCircuits(t *testing.T) {
 		<-rec.took
 		require.Zero(t, <-rec.deadlines, "the deadline for reading the request would end the connection")
 		require.Contains(t, <-rec.took, "event: circuits")
-		close(rec.took)
+		close(rec.gone)
 		require.NoError(t, <-done, "nothing is left to say to who does not read")
 	})
 
@@ -322,22 +324,23 @@ func TestWatchCircuits(t *testing.T) {
 		}
 		require.Contains(t, <-rec.took, `"retries":0`)
 		require.Contains(t, <-rec.took, `"retries":49`, "the latest, and none between")
-		close(rec.took)
+		close(rec.gone)
 		a.tick(t.Context(), false)
 		require.NoError(t, <-done)
 	})
 }
 
-// sluggish is a client that takes what is sent when a test does, and fails once took is closed.
+// sluggish is a client that takes what is sent when a test does, and fails once it is gone.
 type sluggish struct {
 	header    http.Header
 	asked     chan struct{}
 	took      chan string
+	gone      chan struct{}
 	deadlines chan time.Time
 }
 
 func newSluggish() *sluggish {
-	return &sluggish{header: http.Header{}, asked: make(chan struct{}, 100), took: make(chan string), deadlines: make(chan time.Time, 100)}
+	return &sluggish{header: http.Header{}, asked: make(chan struct{}, 100), took: make(chan string), gone: make(chan struct{}), deadlines: make(chan time.Time, 100)}
 }
 
 func (s *sluggish) Header() http.Header { return s.header }
@@ -348,13 +351,12 @@ func (s *sluggish) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-func (s *sluggish) Write(b []byte) (n int, err error) {
-	defer func() {
-		if recover() != nil { // took is closed
-			n, err = 0, io.ErrClosedPipe
-		}
-	}()
+func (s *sluggish) Write(b []byte) (int, error) {
 	s.asked <- struct{}{}
-	s.took <- string(b)
-	return len(b), nil
+	select {
+	case s.took <- string(b):
+		return len(b), nil
+	case <-s.gone:
+		return 0, io.ErrClosedPipe
+	}
 }
