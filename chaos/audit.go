@@ -23,10 +23,7 @@ func (l *load) follow(ctx context.Context, all []*write) error {
 			if w.operation == uuid.Nil || w.state != "" {
 				continue
 			}
-			if err := w.ask202(limit); err != nil && limit.Err() == nil {
-				return err
-			}
-			if w.state == "" {
+			if w.look(limit); w.state == "" {
 				open++
 			}
 		}
@@ -40,25 +37,19 @@ func (l *load) follow(ctx context.Context, all []*write) error {
 	}
 }
 
-// ask202 finds out what became of a deferred write.
-func (w *write) ask202(ctx context.Context) error {
+// look finds out what became of a deferred write. Without an answer nothing is known yet.
+func (w *write) look(ctx context.Context) {
 	resp, err := w.who.catalog.GetOperationWithResponse(ctx, w.operation)
 	switch {
-	case err != nil:
-		return nil // is asked again
-	case resp.StatusCode() >= http.StatusInternalServerError:
-		return nil
+	case err != nil, resp.StatusCode() >= http.StatusInternalServerError:
 	case resp.JSON200 == nil:
 		w.state, w.detail = "unknown to the catalog", resp.Status()
-		return nil
-	}
-	if d := resp.JSON200; d.State != deferred.Pending {
-		w.state = string(d.State)
-		if d.Problem != nil {
-			w.detail = d.Problem.Type
+	case resp.JSON200.State != deferred.Pending:
+		w.state = string(resp.JSON200.State)
+		if p := resp.JSON200.Problem; p != nil {
+			w.detail = p.Type
 		}
 	}
-	return nil
 }
 
 // truth asks the service itself, past the catalog and its cache, for all appointments between two slots, and for the profiles

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -66,6 +67,18 @@ func of(all []sample, g group) []sample {
 type seen struct {
 	requests, fresh, stale, deferred, refused, unanswered int
 	failed                                                map[int]int // by status, 5xx
+}
+
+// and adds what was seen another time.
+func (s seen) and(more seen) seen {
+	sum := seen{
+		s.requests + more.requests, s.fresh + more.fresh, s.stale + more.stale, s.deferred + more.deferred,
+		s.refused + more.refused, s.unanswered + more.unanswered, maps.Clone(s.failed),
+	}
+	for status, n := range more.failed {
+		sum.failed[status] += n
+	}
+	return sum
 }
 
 func count(all []sample) seen {

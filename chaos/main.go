@@ -19,13 +19,15 @@ import (
 )
 
 const (
-	longest   = 8 * time.Minute // everything, the start of the stack included
-	normal    = 6 * time.Second // undisturbed, before and after each fault
-	broken    = 12 * time.Second
-	recovery  = 30 * time.Second // at most, from the end of a fault until all is as before
-	settling  = 60 * time.Second // at most, from then until every deferred write has ended
-	worstP99  = 1.5              // of the others' p99 over their normal p99
-	documents = "docs/resilience.md"
+	longest      = 8 * time.Minute // everything, the start of the stack included
+	normal       = 6 * time.Second // undisturbed, before and after each fault
+	broken       = 12 * time.Second
+	recovery     = 30 * time.Second // at most, from the end of a fault until all is as before
+	settling     = 60 * time.Second // at most, from then until every deferred write has ended
+	worstP99     = 1.5              // of the others' p99 over their normal p99
+	repeats      = 4                // rounds at most that are played once more
+	longestRound = 60 * time.Second // what must be left of the time for that
+	documents    = "docs/resilience.md"
 )
 
 func main() {

@@ -21,6 +21,7 @@ type proxies map[string]*toxiproxy.Proxy
 
 // startProxies starts one to the internal entry point for each service, and one to Postgres.
 func startProxies(internal, postgres int, services ...string) (proxies, error) {
+	zerolog.SetGlobalLevel(zerolog.Disabled) // one of the toxics has a logger of its own
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	all := proxies{}
 	start := func(name string, to int) error {

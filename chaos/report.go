@@ -9,9 +9,10 @@ import (
 	"time"
 )
 
-// row is what was measured of one fault.
+// row is what was measured of one fault, in one run or several.
 type row struct {
 	fault
+	runs int
 	seen
 	balance
 	known                     bool           // whether the catalog said anything about the circuit
@@ -20,6 +21,24 @@ type row struct {
 	drained                   time.Duration // from the end of the fault until every deferred write had ended
 	failedReads, failedOthers int
 	others, othersNormal      time.Duration // p99 of reads of other services
+}
+
+// and adds another run of the same fault: what can be counted is, of times the longest stays.
+func (r row) and(more row) row {
+	r.runs += more.runs
+	r.seen, r.balance = r.seen.and(more.seen), r.balance.and(more.balance)
+	r.known, r.recovered = r.known && more.known, r.recovered && more.recovered
+	r.opened, r.closed, r.drained = later(r.opened, more.opened), later(r.closed, more.closed), max(r.drained, more.drained)
+	r.failedReads += more.failedReads
+	r.failedOthers += more.failedOthers
+	return r
+}
+
+func later(a, b *time.Duration) *time.Duration {
+	if a == nil || b != nil && *b > *a {
+		return b
+	}
+	return a
 }
 
 // ratio is how much slower the others were; 0 if there is nothing to compare.
@@ -76,12 +95,19 @@ func markdown(rows []row) string {
 	line(rule)
 	for _, r := range rows {
 		line([]string{
-			r.name, number(r.requests), number(r.fresh), number(r.stale), number(r.seen.deferred), number(r.seen.refused), byStatus(r.failed), number(r.unanswered),
+			r.title(), number(r.requests), number(r.fresh), number(r.stale), number(r.seen.deferred), number(r.seen.refused), byStatus(r.failed), number(r.unanswered),
 			r.after(r.opened, "stays closed"), r.after(r.closed, "-"),
 			number(r.failedReads), number(r.accepted), r.done(), number(r.lost), number(r.doubled), fmt.Sprintf("%.2f", r.ratio()),
 		})
 	}
 	return b.String()
+}
+
+func (r row) title() string {
+	if r.runs > 1 {
+		return fmt.Sprintf("%s (%d runs)", r.name, r.runs)
+	}
+	return r.name
 }
 
 func (r row) done() string {

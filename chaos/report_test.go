@@ -92,6 +92,58 @@ func TestDocument(t *testing.T) {
 	require.Contains(t, whole, "- resets: 1 accepted writes were lost\n")
 }
 
+func TestMoreRunsOfAFault(t *testing.T) {
+	t.Parallel()
+
+	one, two := good(), good()
+	one.runs, two.runs = 1, 1
+	one.seen = count([]sample{{status: http.StatusOK}, {status: http.StatusBadGateway}})
+	two.seen = count([]sample{{status: http.StatusBadGateway}, {status: http.StatusServiceUnavailable}, {}})
+	one.balance, two.balance = balance{accepted: 3}, balance{accepted: 2, lost: 1, wrong: []string{"lost"}}
+	one.opened, two.opened = new(time.Second), new(2*time.Second)
+	one.closed, two.drained, two.failedOthers = new(3*time.Second), 4*time.Second, 1
+	two.recovered = false
+
+	both := one.and(two)
+	require.Equal(t, "resets (2 runs)", both.title())
+	require.Equal(t, 5, both.requests)
+	require.Equal(t, map[int]int{http.StatusBadGateway: 2, http.StatusServiceUnavailable: 1}, both.failed)
+	require.Equal(t, map[int]int{http.StatusBadGateway: 1}, one.failed, "what was seen before stays as it is")
+	require.Equal(t, balance{accepted: 5, lost: 1, wrong: []string{"lost"}}, both.balance)
+	require.Equal(t, []time.Duration{2 * time.Second, 3 * time.Second, 4 * time.Second}, []time.Duration{*both.opened, *both.closed, both.drained})
+	require.Equal(t, 1, both.failedOthers)
+	require.False(t, both.recovered)
+}
+
+func TestRowsPoolTheirSamples(t *testing.T) {
+	t.Parallel()
+
+	at := func(s int) time.Time { return time.Unix(int64(s), 0) }
+	s := &session{}
+	for second := range 60 { // slow in the first round, as ever in the second
+		took := time.Millisecond
+		if second == 15 {
+			took = time.Second
+		}
+		s.ledger.add(sample{group: other, at: at(second), took: took, status: http.StatusOK})
+		s.ledger.add(sample{group: faulted, at: at(second), took: time.Minute, status: http.StatusServiceUnavailable})
+	}
+	for i := range 2 {
+		begun := 30 * i
+		s.rounds = append(s.rounds, &round{
+			row:    row{fault: fault{name: "resets"}, runs: 1},
+			before: span{at(begun), at(begun + 10)}, broken: span{at(begun + 10), at(begun + 20)}, recovering: span{at(begun + 20), at(begun + 22)}, after: span{at(begun + 22), at(begun + 30)},
+		})
+	}
+	rows := s.rows()
+	require.Len(t, rows, 1)
+	require.Equal(t, 48, rows[0].requests)
+	require.Equal(t, 24, rows[0].failedReads)
+	require.Zero(t, rows[0].failedOthers)
+	require.Equal(t, time.Second, rows[0].others, "of twenty samples, one was slow")
+	require.Equal(t, time.Millisecond, rows[0].othersNormal)
+}
+
 func TestCircuitsOfAllInstances(t *testing.T) {
 	t.Parallel()
 

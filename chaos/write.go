@@ -82,6 +82,14 @@ type balance struct {
 	wrong                                                     []string // what was lost, or refused although it was done
 }
 
+// and adds what became of other writes.
+func (b balance) and(more balance) balance {
+	return balance{
+		b.sent + more.sent, b.accepted + more.accepted, b.deferred + more.deferred, b.refused + more.refused, b.unknown + more.unknown,
+		b.lost + more.lost, b.doubled + more.doubled, slices.Concat(b.wrong, more.wrong),
+	}
+}
+
 // settle compares what clients were told with what the service has. A deferred write that ended in any other way than being
 // done counts as lost too: nothing here gives the service a reason to refuse one.
 func settle(all []*write, t truth) balance {
