@@ -41,7 +41,7 @@ func (c *composites) FindDoctors(ctx context.Context, req api.FindDoctorsRequest
 	case far(p.From, now):
 		return nil, errFarFrom
 	}
-	ctx, cancel := context.WithTimeout(ctx, compositeDeadline)
+	ctx, cancel := context.WithTimeout(asNobody(ctx), compositeDeadline)
 	defer cancel()
 	listed, err := c.directory(ctx, p)
 	if err != nil {

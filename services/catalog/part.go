@@ -68,6 +68,9 @@ func asCaller(next http.Handler) http.Handler {
 	})
 }
 
+// asNobody is for what everyone may read: one copy of it serves all, and what someone known reads is kept nowhere.
+func asNobody(ctx context.Context) context.Context { return context.WithValue(ctx, identityKey{}, "") }
+
 type identityKey struct{}
 
 // withCaller edits the requests of generated clients. Nobody has no identity, not an empty one.
