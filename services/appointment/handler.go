@@ -34,10 +34,17 @@ func newHandler(s *service, schemes contract.Schemes) (http.Handler, error) {
 	return contract.Handler("appointment", schemes, noStore(idempotency.Middleware(s.db, operations)))
 }
 
-// noStore keeps what only someone known may read out of every cache: nearly all of it is clinical.
+// noStore keeps what only someone known may read out of every cache: nearly all of it is clinical. What is not, the contract
+// lets be kept for that caller.
 func noStore(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if identity.Caller(r.Context()).Subject != "" {
+		op, _ := contract.Current(r.Context())
+		resilience, _ := op.Doc.Extensions["x-healthe-resilience"].(map[string]any)
+		switch {
+		case identity.Caller(r.Context()).Subject == "":
+		case resilience["cache"] != nil:
+			w.Header().Set("Cache-Control", "private, max-age=0") // asked for each time, and serves while this service is out
+		default:
 			w.Header().Set("Cache-Control", "no-store")
 		}
 		next.ServeHTTP(w, r)
