@@ -75,10 +75,12 @@ func moody(s *fakeService) {
 		switch rand.N(10) {
 		case 0, 1:
 			says(http.StatusServiceUnavailable, "unavailable")(w, r)
+			return
 		case 2:
 			resets(w, r)
 		case 3:
 			plain(http.StatusNotFound)(w, r)
+			return
 		case 4:
 			select { // until the caller is killed, and a little beyond
 			case <-r.Context().Done():
