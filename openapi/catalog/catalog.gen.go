@@ -514,7 +514,7 @@ type ClientInterface interface {
 
 	// WatchCircuits Watch how the services do
 	//
-	// Server-sent events: `circuits` once a second, its data what `listCircuits` answers. The stream goes on until the client or the instance ends it; an `EventSource` then comes back by itself.
+	// Server-sent events, each once a second: `circuits`, its data what `listCircuits` answers, and `page`, the same drawn as the HTML that `showCircuits` shows. Ignore events that you do not know. The stream ends with the client, with the instance, and after five minutes; an `EventSource` then comes back by itself.
 	//
 	// Corresponds with GET /catalog/v1/circuits/events (the `WatchCircuits` operationId).
 	WatchCircuits(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -630,7 +630,7 @@ func (c *Client) ListCircuits(ctx context.Context, reqEditors ...RequestEditorFn
 
 // WatchCircuits Watch how the services do
 //
-// Server-sent events: `circuits` once a second, its data what `listCircuits` answers. The stream goes on until the client or the instance ends it; an `EventSource` then comes back by itself.
+// Server-sent events, each once a second: `circuits`, its data what `listCircuits` answers, and `page`, the same drawn as the HTML that `showCircuits` shows. Ignore events that you do not know. The stream ends with the client, with the instance, and after five minutes; an `EventSource` then comes back by itself.
 //
 // Corresponds with GET /catalog/v1/circuits/events (the `WatchCircuits` operationId).
 func (c *Client) WatchCircuits(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1468,7 +1468,7 @@ type ClientWithResponsesInterface interface {
 
 	// WatchCircuitsWithResponse Watch how the services do
 	//
-	// Server-sent events: `circuits` once a second, its data what `listCircuits` answers. The stream goes on until the client or the instance ends it; an `EventSource` then comes back by itself.
+	// Server-sent events, each once a second: `circuits`, its data what `listCircuits` answers, and `page`, the same drawn as the HTML that `showCircuits` shows. Ignore events that you do not know. The stream ends with the client, with the instance, and after five minutes; an `EventSource` then comes back by itself.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2485,7 +2485,7 @@ func (c *ClientWithResponses) ListCircuitsWithResponse(ctx context.Context, reqE
 
 // WatchCircuitsWithResponse Watch how the services do
 //
-// Server-sent events: `circuits` once a second, its data what `listCircuits` answers. The stream goes on until the client or the instance ends it; an `EventSource` then comes back by itself.
+// Server-sent events, each once a second: `circuits`, its data what `listCircuits` answers, and `page`, the same drawn as the HTML that `showCircuits` shows. Ignore events that you do not know. The stream ends with the client, with the instance, and after five minutes; an `EventSource` then comes back by itself.
 //
 // Returns a wrapper object for the known response body format(s).
 //

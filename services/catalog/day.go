@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	dayAppointments = 20
+	dayAppointments = 100
 	dayTimeOff      = 100
 	timeOffPages    = 10 // of a hundred
 

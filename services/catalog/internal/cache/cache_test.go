@@ -65,6 +65,9 @@ func TestAnAnswerIsForWhomItWasGiven(t *testing.T) { // CAT-3, CAT-11
 	same := with(func(i *identity.Identity) {
 		i.Scopes, i.SessionID, i.Expires = []string{"account:read", "patients:read"}, "another", time.Now()
 	})
+	later := with(func(i *identity.Identity) {
+		i.Scopes, i.Expires = []string{"account:read", "patients:read"}, time.Now()
+	})
 	other := Policy{Operation: "games.listToys", TTL: time.Minute}
 	for name, c := range map[string]struct {
 		who    identity.Identity
@@ -72,7 +75,8 @@ func TestAnAnswerIsForWhomItWasGiven(t *testing.T) { // CAT-3, CAT-11
 		path   string
 		hit    bool
 	}{
-		"the same, in another session":      {same, minute, "/toys/v1/toys?a=1&b=2", true},
+		"the same, stated again":            {later, minute, "/toys/v1/toys?a=1&b=2", true},
+		"the same, in another session":      {same, minute, "/toys/v1/toys?a=1&b=2", false},
 		"the query in another order":        {ann, minute, "/toys/v1/toys?b=%32&a=1", true},
 		"someone else":                      {bob, minute, "/toys/v1/toys?a=1&b=2", false},
 		"nobody":                            {identity.Identity{}, minute, "/toys/v1/toys?a=1&b=2", false},

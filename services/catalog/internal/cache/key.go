@@ -15,8 +15,9 @@ import (
 // key names an answer without holding anything of its caller.
 type key [sha256.Size]byte
 
-// keyOf names what the caller asks for: their subject, client, scopes and roles, the operation, path and query. It holds no
-// token and no session, so that it outlives both and a stranger's token finds nothing. False if the query makes no sense.
+// keyOf names what the caller asks for: their subject, session, client, scopes and roles, which answers may show, and the
+// operation, path and query. It holds no token, so that it outlives one and a stranger's finds nothing. False if the query
+// makes no sense.
 func keyOf(p *Policy, u *url.URL, caller identity.Identity) (key, bool) {
 	query := u.RawQuery
 	if strings.ContainsAny(query, "&;%+") { // one parameter, plainly written, is canonical
@@ -32,6 +33,7 @@ func keyOf(p *Policy, u *url.URL, caller identity.Identity) (key, bool) {
 	b = part(b, query)
 	if !p.Shared {
 		b = part(b, caller.Subject)
+		b = part(b, caller.SessionID)
 		b = part(b, caller.ClientID)
 		b = set(b, caller.Scopes)
 		b = set(b, caller.Roles)
