@@ -25,6 +25,7 @@ var mayImport = map[string]*regexp.Regexp{
 	"services": regexp.MustCompile(`^(kit/|openapi(/|$)|db(/broadcast)?$)`),
 	"sdk":      regexp.MustCompile(`^openapi/`),
 	"dev":      regexp.MustCompile(`^openapi(/|$)`),
+	"chaos":    regexp.MustCompile(`^(dev|openapi)(/|$)`),
 	"e2e":      regexp.MustCompile(`^(dev|sdk/go|openapi|kit/(identity|config))(/|$)`),
 	"bench":    regexp.MustCompile(`^(dev|sdk/go|openapi|kit|db|services)(/|$)`),
 }

@@ -122,6 +122,9 @@ func Explain(err error) error {
 	if _, ok := errors.AsType[*problem.Problem](err); ok || err == nil {
 		return err
 	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok { // whatever Postgres refused it with
+		return problem.Unavailable("The database").Because(err)
+	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch {
 		case pg.Code == "57014": // statement_timeout
@@ -131,9 +134,6 @@ func Explain(err error) error {
 			return problem.Unavailable("The database").Because(err)
 		}
 		return err
-	}
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-		return problem.Unavailable("The database").Because(err)
 	}
 	_, network := errors.AsType[net.Error](err)
 	dead := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||

@@ -125,7 +125,9 @@ func (s *Service) serve(ctx context.Context, cfg Config, self registry.Instance,
 	api := &http.Server{
 		Handler: s.routes(life), ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout + headerTimeout,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
-		BaseContext: func(net.Listener) context.Context { return context.WithValue(context.WithoutCancel(ctx), lifeKey{}, life) },
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.WithoutCancel(ctx), lifeKey{}, life)
+		},
 	}
 	inner := http.NewServeMux()
 	inner.Handle("GET /metrics", metrics)
