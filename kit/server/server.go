@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -106,6 +107,7 @@ func run[C interface{ Base() Config }](ctx context.Context, name string, build f
 		defer svc.Close()
 	}
 	defer func() { _ = flush(context.WithoutCancel(ctx)) }()
+	debug.FreeOSMemory() // reading the contracts takes several times what is left of them
 	return svc.serve(ctx, cfg, registry.Instance{Service: name, ID: instance}, metrics)
 }
 
