@@ -45,7 +45,7 @@ func New(ctx context.Context, cfg Config) (*server.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	copies := cache.New(pool.Pool(), cfg.CacheBytes, new(upstream.Upstream).Out)
+	copies := cache.New(pool.Pool(), cfg.CacheBytes, upstream.Out)
 	ways, err := cfg.ways(policies, copies, upstream.Defaults)
 	if err != nil {
 		return nil, err

@@ -63,7 +63,7 @@ func newCatalog(t *testing.T, internalURL string, core *fakeCore, s upstream.Set
 	policies, err := upstream.LoadPolicies(coreServices)
 	require.NoError(t, err)
 	pool := dbtest.New(t, "catalog")
-	copies := cache.New(pool.Pool(), 1<<20, new(upstream.Upstream).Out)
+	copies := cache.New(pool.Pool(), 1<<20, upstream.Out)
 	ctx, stop := context.WithCancel(t.Context())
 	var listening sync.WaitGroup
 	listening.Go(func() { _ = copies.Listen(ctx) })

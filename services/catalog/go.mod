@@ -16,6 +16,7 @@ require (
 )
 
 require (
+	github.com/influxdata/tdigest v0.0.1 // indirect
 	github.com/mfridman/interpolate v0.0.2 // indirect
 	github.com/pressly/goose/v3 v3.29.0 // indirect
 	github.com/riverqueue/river/riverdriver v0.51.1 // indirect

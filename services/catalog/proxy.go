@@ -143,7 +143,7 @@ func (p *proxy) rewrite(r *httputil.ProxyRequest) {
 // the write can wait.
 func (p *proxy) answer(resp *http.Response) error {
 	resp.Header.Del("X-Request-Id") // this request has one, and the answer carries it already
-	if !p.upstream.Out(resp, nil) {
+	if !upstream.Out(resp, nil) {
 		return nil
 	}
 	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))

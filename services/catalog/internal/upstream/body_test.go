@@ -47,6 +47,23 @@ func TestTimeLimits(t *testing.T) {
 			})
 		}
 	})
+	t.Run("close the answer that comes after them", func(t *testing.T) {
+		t.Parallel()
+
+		synctest.Test(t, func(t *testing.T) {
+			var closed atomic.Int64
+			u, _ := newService(t, func(*http.Request) (*http.Response, error) {
+				<-time.After(2 * time.Second) // to the moment, and hears nobody
+				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: closing{strings.NewReader("{}"), &closed}}, nil
+			})
+			_, err := ask(t.Context(), t, u, getOne)
+			if err != nil {
+				require.ErrorIs(t, err, ErrTimeout)
+			}
+			require.EqualValues(t, 1, closed.Load())
+			require.Zero(t, u.Report().Running)
+		})
+	})
 	t.Run("are no longer than the caller's", func(t *testing.T) {
 		t.Parallel()
 
@@ -253,7 +270,7 @@ func TestUploads(t *testing.T) {
 				_ = resp.Body.Close()
 			}
 			require.True(t, tt.is(err), err)
-			require.False(t, u.Out(nil, err))
+			require.False(t, Out(nil, err))
 			require.Less(t, u.Problem(err).Status, 500)
 			require.Zero(t, u.Report().CallsPerS)
 			require.Zero(t, u.counts.failed.Load())
@@ -339,7 +356,7 @@ func TestNobodyListens(t *testing.T) {
 		require.NoError(t, err)
 		_, err = u.RoundTrip(r)
 		require.Error(t, err)
-		require.True(t, u.Out(nil, err))
+		require.True(t, Out(nil, err))
 		require.Equal(t, 503, u.Problem(err).Status)
 	}
 }

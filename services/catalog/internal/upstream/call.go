@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// call is one attempt with its time limit.
+// call is one attempt, and lasts until its answer has been read.
 type call struct {
 	ctx    context.Context
 	cancel context.CancelFunc
-	timer  *time.Timer
+	timer  *time.Timer // of the next part of the answer
 	late   atomic.Bool
 }
 
@@ -57,14 +57,20 @@ func (c *call) refuse(r *http.Request, err error) error {
 	return err
 }
 
-// carry hands the answer on. Its body must keep coming, and the call lasts until it ends.
-func (u *Upstream) carry(c *call, resp *http.Response) *http.Response {
+// carry hands the answer on. Its body must keep coming, the call lasts until it ends, and whether it was good is known then only.
+// A probe and a stream are judged by their beginning: others wait for the one, and nobody knows when the other ends.
+func (u *Upstream) carry(c *call, p permit, judged bool, resp *http.Response) *http.Response {
+	stream := isStream(resp)
+	if !judged && (p.probe || stream || resp.Body == http.NoBody) {
+		u.circuit.judge(p, false)
+		judged = true
+	}
 	if resp.Body == http.NoBody {
 		c.stop()
 		return resp
 	}
-	a := &answer{ReadCloser: resp.Body, call: c, upstream: u, idle: u.settings.Idle}
-	if isStream(resp) {
+	a := &answer{ReadCloser: resp.Body, call: c, permit: p, upstream: u, idle: u.settings.Idle, judged: judged}
+	if stream {
 		a.idle = 0 // silence is nothing wrong there
 	}
 	resp.Body = a
@@ -76,7 +82,9 @@ type answer struct {
 	io.ReadCloser
 	call     *call
 	upstream *Upstream
+	permit   permit
 	idle     time.Duration
+	judged   bool
 	ended    bool
 }
 
@@ -89,20 +97,31 @@ func (a *answer) Read(b []byte) (int, error) {
 	if err == nil || a.ended {
 		return n, err
 	}
-	a.ended = true
 	if late {
 		err = ErrTimeout
 	}
-	if !errors.Is(err, io.EOF) && (late || a.call.ctx.Err() == nil) {
-		a.upstream.circuit.broke()
-		a.upstream.counts.brokeUp.Add(1)
-	}
+	a.end(!errors.Is(err, io.EOF) && (late || a.call.ctx.Err() == nil))
 	a.call.stop()
 	return n, err
 }
 
-func (a *answer) Close() error {
+// end judges the call once: a reader who leaves says nothing against the service.
+func (a *answer) end(broken bool) {
+	if a.ended {
+		return
+	}
 	a.ended = true
+	if broken {
+		a.upstream.circuit.broke()
+		a.upstream.counts.brokeUp.Add(1)
+	}
+	if broken || !a.judged {
+		a.upstream.circuit.judge(a.permit, broken)
+	}
+}
+
+func (a *answer) Close() error {
+	a.end(false)
 	a.call.stop() // first: else Close may wait for what is still to come
 	return a.ReadCloser.Close()
 }

@@ -2,127 +2,120 @@ package upstream
 
 import (
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 
 	api "github.com/healthe/healthe/openapi/catalog"
 )
 
-// circuit decides whether a service is asked at all. What it decides by is what it reports: the same one-second slots.
+// circuit decides whether a service is asked at all. Whoever turns to the breaker holds the lock, so that a permit and the
+// state that it was given in belong together.
 type circuit struct {
 	name string
 	Settings
 
 	mu         sync.Mutex
 	ring       ring
-	state      api.CircuitState
-	generation uint64    // a call that began in an earlier one has nothing to say about this one
-	until      time.Time // the first probe, while open
-	probes     uint      // under way, while half open
-	passed     uint      // that came back well
+	breaker    circuitbreaker.CircuitBreaker[any]
+	generation uint64 // a call that began in an earlier one has nothing to say about this one
+	spare      uint   // probes that said nothing: the breaker takes no permit back without a verdict
 	forced     api.OverrideState
 }
 
-// permit is what a call holds until it is released or recorded.
-type permit struct{ generation uint64 }
+// permit is what a call holds until it is released or judged.
+type permit struct {
+	generation uint64
+	probe      bool
+}
 
 // verdict is what a call says about the service.
 type verdict struct{ failed, slow bool }
 
+func (v verdict) bad() bool { return v.failed || v.slow }
+
+var states = map[circuitbreaker.State]api.CircuitState{
+	circuitbreaker.ClosedState:   api.CircuitStateClosed,
+	circuitbreaker.HalfOpenState: api.CircuitStateHalfOpen,
+	circuitbreaker.OpenState:     api.CircuitStateOpen,
+}
+
 func newCircuit(name string, s Settings) *circuit {
-	return &circuit{name: name, Settings: s, state: api.CircuitStateClosed}
+	c := &circuit{name: name, Settings: s}
+	c.breaker = c.newBreaker()
+	return c
+}
+
+func (c *circuit) newBreaker() circuitbreaker.CircuitBreaker[any] {
+	return circuitbreaker.NewBuilder[any]().
+		WithFailureRateThreshold(c.FailureRate, c.MinimumCalls, c.Window).
+		WithDelay(c.OpenFor).WithJitterFactor(spread). // not all catalogs at once
+		WithSuccessThreshold(c.Probes).
+		OnStateChanged(func(e circuitbreaker.StateChangedEvent) { c.turned(states[e.NewState]) }).
+		Build()
+}
+
+// turned is called with the lock held, by whoever made the breaker turn.
+func (c *circuit) turned(to api.CircuitState) {
+	c.generation++
+	c.spare = 0
+	slog.Warn("circuit turns", "upstream", c.name, "state", to)
 }
 
 // acquire lets a call through, or says ErrOpen.
 func (c *circuit) acquire() (permit, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := time.Now()
 	switch {
 	case c.forced == api.OverrideStateOpen:
 		return permit{}, ErrOpen
-	case c.forced == api.OverrideStateClosed || c.state == api.CircuitStateClosed:
-	case c.state == api.CircuitStateOpen && now.Before(c.until):
+	case c.forced == api.OverrideStateClosed:
+	case c.spare > 0:
+		c.spare--
+	case !c.breaker.TryAcquirePermit():
 		return permit{}, ErrOpen
-	case c.state == api.CircuitStateOpen:
-		c.turn(api.CircuitStateHalfOpen)
-		c.probes = 1
-	case c.probes+c.passed >= c.Probes: // as many as must pass are enough
-		return permit{}, ErrOpen
-	default:
-		c.probes++
 	}
-	c.ring.at(now).began++
-	return permit{c.generation}, nil
+	c.ring.at(time.Now()).began++
+	return permit{c.generation, c.breaker.IsHalfOpen()}, nil
 }
 
 // release gives back the permit of a call that says nothing about the service.
 func (c *circuit) release(p permit) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p.generation == c.generation && c.state == api.CircuitStateHalfOpen {
-		c.probes--
+	if p.probe && p.generation == c.generation {
+		c.spare++
 	}
 }
 
-// record gives back the permit of a call that took so long.
-func (c *circuit) record(p permit, v verdict, took time.Duration) {
+// judge gives back the permit of a call that says something. One of an earlier generation holds none of this.
+func (c *circuit) judge(p permit, bad bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := time.Now()
-	slot := c.ring.at(now)
-	slot.all.add(v)
-	slot.took[bucket(took)]++
-	if p.generation != c.generation || c.forced != "" {
-		return
-	}
-	switch c.state {
-	case api.CircuitStateClosed:
-		slot.judged.add(v)
-		c.judge(now)
-	case api.CircuitStateHalfOpen:
-		c.probes--
-		if v.failed || v.slow {
-			c.open(now)
-			return
-		}
-		if c.passed++; c.passed >= c.Probes {
-			c.turn(api.CircuitStateClosed)
-		}
+	switch {
+	case p.generation != c.generation || c.forced != "":
+	case bad:
+		c.breaker.RecordFailure()
+	default:
+		c.breaker.RecordSuccess()
 	}
 }
 
-// broke says that an answer which had begun did not end.
+// note keeps for the report what became of a call that took so long.
+func (c *circuit) note(v verdict, took time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	slot := c.ring.at(time.Now())
+	slot.all.add(v)
+	slot.took[bucket(took)]++
+}
+
+// broke notes that an answer which had begun did not end.
 func (c *circuit) broke() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := time.Now()
-	slot := c.ring.at(now)
-	slot.all.failed++
-	if c.state == api.CircuitStateClosed && c.forced == "" {
-		slot.judged.failed++
-		c.judge(now)
-	}
-}
-
-func (c *circuit) judge(now time.Time) {
-	sum := c.ring.sum(now, c.Window, func(s *slot) tally { return s.judged })
-	if sum.calls >= c.MinimumCalls && (sum.rate(sum.failed) >= c.FailureRate || sum.rate(sum.slow) >= c.SlowRate) {
-		c.open(now)
-	}
-}
-
-func (c *circuit) open(now time.Time) {
-	c.turn(api.CircuitStateOpen)
-	c.until = now.Add(jitter(c.OpenFor)) // not all catalogs at once
-}
-
-func (c *circuit) turn(to api.CircuitState) {
-	c.state, c.probes, c.passed = to, 0, 0
-	c.generation++
-	c.ring.forget()
-	slog.Warn("circuit turns", "upstream", c.name, "state", to)
+	c.ring.at(time.Now()).all.failed++
 }
 
 // force sets the state by hand; "" gives it back, and starts anew.
@@ -131,17 +124,18 @@ func (c *circuit) force(to api.OverrideState) {
 	defer c.mu.Unlock()
 	if c.forced != to {
 		c.forced = to
-		c.turn(api.CircuitStateClosed)
+		c.breaker = c.newBreaker()
+		c.turned(c.state())
 	}
 }
 
-// again says whether the budget has a retry or a hedge left, and takes it.
+// again says whether the calls of the last ten seconds leave a retry, and takes it.
 func (c *circuit) again() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
 	var began, repeated uint
-	for s := range c.ring.recent(now, slots*time.Second) {
+	for s := range c.ring.recent(now) {
 		began, repeated = began+s.began, repeated+s.repeated
 	}
 	if float64(repeated) >= float64(c.Reserve)+c.Share*float64(began-min(began, repeated)) {
@@ -151,6 +145,13 @@ func (c *circuit) again() bool {
 	return true
 }
 
+// hedged takes from the same calls what the budget of those under way has allowed.
+func (c *circuit) hedged() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ring.at(time.Now()).repeated++
+}
+
 // wait is how long an open circuit stays so, as far as is known.
 func (c *circuit) wait() time.Duration {
 	c.mu.Lock()
@@ -158,20 +159,19 @@ func (c *circuit) wait() time.Duration {
 	if c.forced == api.OverrideStateOpen {
 		return forcedWait
 	}
-	return max(time.Until(c.until), time.Second)
+	return max(c.breaker.RemainingDelay(), time.Second)
 }
 
 // shows returns the state that callers meet, and whether somebody forced it.
 func (c *circuit) shows() (api.CircuitState, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.forced != "" {
-		return api.CircuitState(c.forced), true
-	}
-	return c.state, false
+	return c.state(), c.forced != ""
 }
 
-// jitter returns d, give or take a quarter.
-func jitter(d time.Duration) time.Duration {
-	return d*3/4 + time.Duration(rand.Int64N(int64(d)/2+1))
+func (c *circuit) state() api.CircuitState {
+	if c.forced != "" {
+		return api.CircuitState(c.forced)
+	}
+	return states[c.breaker.State()]
 }

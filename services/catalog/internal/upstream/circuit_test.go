@@ -3,6 +3,8 @@ package upstream
 import (
 	"context"
 	"errors"
+	"io"
+	"math/rand/v2"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -98,6 +100,33 @@ func TestCircuit(t *testing.T) {
 			require.Equal(t, open, state(u))
 		})
 	})
+	t.Run("opens when failures and slow calls together are too many", func(t *testing.T) {
+		t.Parallel()
+
+		synctest.Test(t, func(t *testing.T) {
+			u, core := newService(t, nil)
+			for _, does := range []does{resets, says(200), after(2500*time.Millisecond, says(200))} {
+				core.does(does)
+				crowd(t, t.Context(), u, remove, 10)
+			}
+			require.Equal(t, open, state(u))
+		})
+	})
+	t.Run("opens when answers begin and do not end", func(t *testing.T) {
+		t.Parallel()
+
+		synctest.Test(t, func(t *testing.T) {
+			u, _ := newService(t, func(r *http.Request) (*http.Response, error) {
+				resp, err := says(200)(r)
+				resp.Body = io.NopCloser(failing{errors.New("connection reset")})
+				return resp, err
+			})
+			many(t, u, int(Defaults.MinimumCalls)-1)
+			require.Equal(t, closed, state(u))
+			many(t, u, 1)
+			require.Equal(t, open, state(u))
+		})
+	})
 	t.Run("opens on calls that were given up when they were slow already", func(t *testing.T) {
 		t.Parallel()
 
@@ -152,7 +181,15 @@ func TestCircuit(t *testing.T) {
 			require.Equal(t, halfOpen, state(u))
 			<-old
 			require.Equal(t, halfOpen, state(u))
-			many(t, u, 2)
+
+			var now, most atomic.Int64
+			core.does(func(r *http.Request) (*http.Response, error) {
+				most.Store(max(most.Load(), now.Add(1)))
+				defer now.Add(-1)
+				return after(100*time.Millisecond, says(200))(r)
+			})
+			crowd(t, t.Context(), u, remove, 500)
+			require.EqualValues(t, Defaults.Probes, most.Load(), "and they leave no permits behind")
 			require.Equal(t, closed, state(u))
 		})
 	})
@@ -174,8 +211,13 @@ func TestCircuit(t *testing.T) {
 			}
 			require.Equal(t, halfOpen, state(u))
 			require.Zero(t, u.Report().Running)
-			require.Zero(t, u.limiter.running)
-			require.Zero(t, u.circuit.probes)
+			require.Zero(t, u.limiter.Inflight())
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			defer cancel()
+			core.calls.Store(0)
+			crowd(t, ctx, u, remove, 500)
+			require.EqualValues(t, Defaults.Probes, core.calls.Load(), "and no more than there were")
+			require.Equal(t, halfOpen, state(u))
 			core.does(says(200))
 			many(t, u, 3)
 			require.Equal(t, closed, state(u))
@@ -236,6 +278,7 @@ func TestForce(t *testing.T) {
 func TestBounds(t *testing.T) {
 	t.Parallel()
 
+	const few = 16 // the limiter looks how many wait before it waits itself, and its bound moves by two
 	t.Run("of an operation", func(t *testing.T) {
 		t.Parallel()
 
@@ -254,10 +297,10 @@ func TestBounds(t *testing.T) {
 
 		synctest.Test(t, func(t *testing.T) {
 			u, _ := newService(t, after(90*time.Millisecond, says(200)))
-			require.EqualValues(t, 1000-2*Defaults.Start, crowd(t, t.Context(), u, getOne, 1000))
+			require.InDelta(t, 1000-2*Defaults.Start, crowd(t, t.Context(), u, getOne, 1000), few)
 			u, _ = newService(t, after(110*time.Millisecond, says(200)))
 			require.EqualValues(t, 1000-Defaults.Start, crowd(t, t.Context(), u, getOne, 1000))
-			require.Empty(t, u.limiter.waiting)
+			require.Zero(t, u.limiter.Queued())
 		})
 	})
 	t.Run("are not held by who went away", func(t *testing.T) {
@@ -267,9 +310,9 @@ func TestBounds(t *testing.T) {
 			u, _ := newService(t, hangs)
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(50*time.Millisecond, cancel)
-			require.EqualValues(t, 1000-2*Defaults.Start, crowd(t, ctx, u, getOne, 1000))
-			require.Empty(t, u.limiter.waiting)
-			require.Zero(t, u.limiter.running)
+			require.InDelta(t, 1000-2*Defaults.Start, crowd(t, ctx, u, getOne, 1000), few)
+			require.Zero(t, u.limiter.Queued())
+			require.Zero(t, u.limiter.Inflight())
 		})
 	})
 	t.Run("adapt to the service", func(t *testing.T) {
@@ -315,4 +358,9 @@ func TestBounds(t *testing.T) {
 			require.Equal(t, api.CircuitStateClosed, after.State)
 		})
 	})
+}
+
+// jitter returns d, give or take a quarter.
+func jitter(d time.Duration) time.Duration {
+	return d*3/4 + time.Duration(rand.Int64N(int64(d)/2+1))
 }

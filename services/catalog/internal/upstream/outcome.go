@@ -25,7 +25,7 @@ const (
 
 // Out says whether nobody could answer: what `stale` and `defer` are for. A 4xx is an answer, and so is a 500: the service is
 // there, and what one request broke must not shut out all the others. That the client went away or sent no sound body says nothing.
-func (u *Upstream) Out(resp *http.Response, err error) bool {
+func Out(resp *http.Response, err error) bool {
 	if err != nil {
 		_, tooLong := errors.AsType[*http.MaxBytesError](err)
 		_, broken := errors.AsType[*uploadError](err)
@@ -62,13 +62,13 @@ func outage(resp *http.Response) bool {
 }
 
 // passing says what may be over in a moment. What took its whole time once is not asked for again.
-func (u *Upstream) passing(resp *http.Response, err error) bool {
+func passing(resp *http.Response, err error) bool {
 	for _, final := range []error{ErrOpen, ErrFull, ErrTimeout, context.DeadlineExceeded} {
 		if errors.Is(err, final) {
 			return false
 		}
 	}
-	return u.Out(resp, err)
+	return Out(resp, err)
 }
 
 func isStream(resp *http.Response) bool {
@@ -82,7 +82,8 @@ func discard(resp *http.Response) {
 		return
 	}
 	if a, ok := resp.Body.(*answer); ok { // a new connection costs less than a long wait
-		a.ended, a.idle = true, 0
+		a.end(false)
+		a.idle = 0
 		a.call.limit(discardTime)
 	}
 	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)

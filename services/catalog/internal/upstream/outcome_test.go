@@ -52,12 +52,12 @@ func TestOutcomes(t *testing.T) {
 			p := u.Problem(err)
 			require.Equal(t, tt.status, p.Status)
 			require.NotContains(t, p.Detail, "10.0.0.1", "nothing of our insides") // CAT-1
-			require.Equal(t, tt.out, u.Out(nil, err))
+			require.Equal(t, tt.out, Out(nil, err))
 			require.Equal(t, tt.status >= 500, retryAfter(t, u, err) != "")
 		})
 	}
 	for status := 100; status < 600; status++ {
-		require.Equal(t, status == 502 || status == 503 || status == 504, u.Out(&http.Response{StatusCode: status}, nil), status)
+		require.Equal(t, status == 502 || status == 503 || status == 504, Out(&http.Response{StatusCode: status}, nil), status)
 	}
 }
 

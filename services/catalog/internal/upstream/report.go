@@ -46,7 +46,7 @@ func (u *Upstream) Force(state *api.OverrideState) {
 func (u *Upstream) Report() api.Circuit {
 	state, forced := u.circuit.shows()
 	report := api.Circuit{
-		Service: u.name, State: state, Forced: forced, Running: int(u.counts.running.Load()), Limit: u.limiter.now(),
+		Service: u.name, State: state, Forced: forced, Running: int(u.counts.running.Load()), Limit: u.limiter.Limit(),
 		Retries: u.counts.retries.Load(), Rejected: u.counts.open.Load() + u.counts.full.Load(),
 	}
 	u.circuit.measure(&report)
@@ -57,7 +57,7 @@ func (c *circuit) measure(report *api.Circuit) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	sum := c.ring.sum(now, slots*time.Second, func(s *slot) tally { return s.all })
+	sum := c.ring.sum(now)
 	report.CallsPerS = float64(sum.calls) / now.Sub(time.Unix(now.Unix()-slots+1, 0)).Seconds() // the last second is not over
 	report.FailureRate, report.SlowRate = sum.rate(sum.failed), sum.rate(sum.slow)
 	took := c.ring.percentiles(now, .5, .95, .99)
@@ -92,7 +92,7 @@ func (u *Upstream) observe(meter metric.Meter) {
 	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		o.ObserveInt64(state, stateNumbers[u.Report().State], only)
 		o.ObserveInt64(running, u.counts.running.Load(), only)
-		o.ObserveInt64(limit, int64(u.limiter.now()), only)
+		o.ObserveInt64(limit, int64(u.limiter.Limit()), only)
 		o.ObserveInt64(retries, u.counts.retries.Load(), only)
 		o.ObserveInt64(hedges, u.counts.hedges.Load(), only)
 		for count, option := range outcomes {

@@ -18,8 +18,8 @@ type ring [slots]slot
 
 type slot struct {
 	second          int64
-	began, repeated uint  // calls let through; those among them that were retries or hedges
-	all, judged     tally // calls that ended; those of the circuit's present state
+	began, repeated uint // calls let through; those among them that were retries or hedges
+	all             tally
 	took            [nBuckets]uint32
 }
 
@@ -46,10 +46,10 @@ func (r *ring) at(now time.Time) *slot {
 	return s
 }
 
-// recent returns the slots of the last d, at most the whole ring.
-func (r *ring) recent(now time.Time, d time.Duration) iter.Seq[*slot] {
+// recent returns the slots that are not yet over.
+func (r *ring) recent(now time.Time) iter.Seq[*slot] {
 	return func(yield func(*slot) bool) {
-		oldest := now.Unix() - max(int64(d/time.Second), 1)
+		oldest := now.Unix() - slots
 		for i := range r {
 			if r[i].second > oldest && !yield(&r[i]) {
 				return
@@ -58,26 +58,18 @@ func (r *ring) recent(now time.Time, d time.Duration) iter.Seq[*slot] {
 	}
 }
 
-func (r *ring) sum(now time.Time, d time.Duration, part func(*slot) tally) (sum tally) {
-	for s := range r.recent(now, d) {
-		t := part(s)
-		sum.calls, sum.failed, sum.slow = sum.calls+t.calls, sum.failed+t.failed, sum.slow+t.slow
+func (r *ring) sum(now time.Time) (sum tally) {
+	for s := range r.recent(now) {
+		sum.calls, sum.failed, sum.slow = sum.calls+s.all.calls, sum.failed+s.all.failed, sum.slow+s.all.slow
 	}
 	return sum
-}
-
-// forget makes the circuit begin anew; what is reported stays.
-func (r *ring) forget() {
-	for i := range r {
-		r[i].judged = tally{}
-	}
 }
 
 // percentiles returns the milliseconds below which those shares of the calls stayed.
 func (r *ring) percentiles(now time.Time, shares ...float64) []float64 {
 	var took [nBuckets]uint64
 	var all uint64
-	for s := range r.recent(now, slots*time.Second) {
+	for s := range r.recent(now) {
 		for i, n := range s.took {
 			took[i] += uint64(n)
 			all += uint64(n)

@@ -7,7 +7,10 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/failsafe-go/failsafe-go"
+	"github.com/failsafe-go/failsafe-go/adaptivelimiter"
 	"github.com/failsafe-go/failsafe-go/bulkhead"
+	"github.com/failsafe-go/failsafe-go/timeout"
 	"go.opentelemetry.io/otel"
 
 	"github.com/healthe/healthe/kit/contract"
@@ -16,14 +19,14 @@ import (
 
 // Settings are what all operations of a service share.
 type Settings struct {
-	FailureRate, SlowRate float64       // of the calls in the window: either opens the circuit
+	FailureRate           float64       // of the calls in the window, slow ones among them: opens the circuit
 	Slow                  float64       // share of an operation's time limit after which a call is slow
 	MinimumCalls          uint          // within the window, before a rate means anything
 	Window                time.Duration // 1 s to 10 s
 	OpenFor               time.Duration // until the first probe, give or take a quarter
 	Probes                uint          // at once while half open; when as many have passed, the circuit closes
-	Backoff               time.Duration // before the first retry, give or take half; doubled from retry to retry
-	Share                 float64       // retries and hedges for each call, in the last ten seconds
+	Backoff               time.Duration // before the first retry, give or take a quarter; doubled from retry to retry
+	Share                 float64       // of retries and hedges among the calls under way, and for each call of the last ten seconds
 	Reserve               uint          // retries and hedges beyond that
 	Floor, Start, Ceiling uint          // of the calls at once, between which the limit adapts
 	Wait                  time.Duration // for a place, when all are taken
@@ -34,7 +37,7 @@ type Settings struct {
 // Defaults are what fits a service with a few instances. Half of two instances gone is a failure rate of 0.5, which must not
 // shut out the other half.
 var Defaults = Settings{
-	FailureRate: 0.6, SlowRate: 0.6, Slow: 0.5, MinimumCalls: 20, Window: 5 * time.Second, OpenFor: 2 * time.Second, Probes: 3,
+	FailureRate: 0.6, Slow: 0.5, MinimumCalls: 20, Window: 5 * time.Second, OpenFor: 2 * time.Second, Probes: 3,
 	Backoff: 50 * time.Millisecond, Share: 0.2, Reserve: 10,
 	Floor: 64, Start: 256, Ceiling: 1024, Wait: 100 * time.Millisecond, Idle: 5 * time.Second,
 }
@@ -47,7 +50,9 @@ type Upstream struct {
 	settings  Settings
 	base      http.RoundTripper
 	circuit   *circuit
-	limiter   *limiter
+	plans     map[plan]failsafe.Executor[reply]
+	limits    map[time.Duration]failsafe.Executor[*http.Response] // by the time limit of an attempt
+	limiter   adaptivelimiter.AdaptiveLimiter[any]
 	bulkheads map[string]bulkhead.Bulkhead[any] // by operation
 	counts    counts
 }
@@ -60,16 +65,27 @@ func New(name string, policies Policies, s Settings) *Upstream {
 	}
 	u := &Upstream{
 		name: name, policies: policies, settings: s, circuit: newCircuit(name, s), base: telemetry.Transport{Base: base},
-		limiter:   newLimiter(s),
-		bulkheads: map[string]bulkhead.Bulkhead[any]{},
+		plans: map[plan]failsafe.Executor[reply]{}, limits: map[time.Duration]failsafe.Executor[*http.Response]{},
+		limiter: newLimiter(s), bulkheads: map[string]bulkhead.Bulkhead[any]{},
 	}
-	for _, p := range policies.byID[name] {
+	for _, p := range u.operations() {
+		u.limits[p.Timeout] = failsafe.With(timeout.New[*http.Response](p.Timeout))
 		if p.Bulkhead > 0 {
 			u.bulkheads[p.Operation] = bulkhead.New[any](p.Bulkhead)
 		}
 	}
+	u.prepare()
 	u.observe(otel.Meter("healthe"))
 	return u
+}
+
+// operations returns those of the contract, and what stands for any other.
+func (u *Upstream) operations() []*Policy {
+	all := []*Policy{defaults(http.MethodGet), defaults(http.MethodPost)}
+	for _, p := range u.policies.byID[u.name] {
+		all = append(all, p)
+	}
+	return all
 }
 
 func transport() *http.Transport {
@@ -106,81 +122,12 @@ func (u *Upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 		r = r.Clone(r.Context())
 		r.Header.Del("Idempotency-Key")
 	}
-	retries := 0
-	if p.repeatable(r) && (empty(r) || r.GetBody != nil) {
-		retries = p.Retries
-	}
-	for try := 0; ; try++ {
-		resp, err := u.send(r, p)
-		if try >= retries || !u.passing(resp, err) {
-			return resp, err
-		}
-		delay := jitter(u.settings.Backoff << try)
-		if end, ok := r.Context().Deadline(); ok && time.Until(end) <= delay || !u.circuit.again() {
-			return resp, err
-		}
-		discard(resp)
-		u.counts.retries.Add(1)
-		if err := pause(r.Context(), delay); err != nil {
-			return nil, err
-		}
-		if r, err = repeat(r); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// send makes one attempt, or two where the contract has hedges.
-func (u *Upstream) send(r *http.Request, p *Policy) (*http.Response, error) {
-	if p.Hedge == 0 || !empty(r) || !isRead(r.Method) {
+	as := p.plan(r)
+	if as == (plan{}) {
 		return u.attempt(newCall(r.Context()), r, p)
 	}
-	type result struct {
-		call *call
-		resp *http.Response
-		err  error
-	}
-	answers, done := make(chan result), make(chan struct{})
-	defer close(done)
-	var calls []*call
-	start := func() {
-		c := newCall(r.Context())
-		calls = append(calls, c)
-		go func() {
-			resp, err := u.attempt(c, r, p)
-			select {
-			case answers <- result{c, resp, err}:
-			case <-done:
-				discard(resp)
-			}
-		}()
-	}
-	start()
-	hedge := time.NewTimer(p.Hedge)
-	defer hedge.Stop()
-	var last result
-	for ended := 0; ended < len(calls); {
-		select {
-		case <-hedge.C:
-			if u.circuit.again() {
-				u.counts.hedges.Add(1)
-				start()
-			}
-		case got := <-answers:
-			ended++
-			discard(last.resp)
-			if last = got; u.Out(got.resp, got.err) {
-				continue
-			}
-			for _, c := range calls {
-				if c != got.call {
-					c.cancel() // its timer is its own
-				}
-			}
-			return got.resp, got.err
-		}
-	}
-	return last.resp, last.err
+	f := &flight{upstream: u, request: r, policy: p, retries: as.retries}
+	return f.send(u.plans[as])
 }
 
 // attempt asks once, if the circuit and the bounds allow.
@@ -190,62 +137,97 @@ func (u *Upstream) attempt(c *call, r *http.Request, p *Policy) (*http.Response,
 		u.counts.open.Add(1)
 		return nil, c.refuse(r, err)
 	}
-	if err := u.enter(c.ctx, p); err != nil {
+	place, err := u.enter(c.ctx, p)
+	if err != nil {
 		u.circuit.release(permit)
 		return nil, c.refuse(r, err)
 	}
 	u.counts.running.Add(1)
 	began := time.Now()
 	sent := watch(r)
-	c.limit(p.Timeout)
-	resp, err := u.base.RoundTrip(sent.request(r, c.ctx))
+	resp, err := u.ask(c, sent.request(r, c.ctx), p.Timeout)
 	took := time.Since(began)
 	u.counts.running.Add(-1)
-	if c.lift() { // at the very moment that an answer came, perhaps
-		discard(resp)
-		resp, err = nil, ErrTimeout
-	}
 
 	v := verdict{failed: err != nil || outage(resp), slow: took >= time.Duration(u.settings.Slow*float64(p.Timeout))}
 	if err != nil && !errors.Is(err, ErrTimeout) && c.ctx.Err() != nil { // the caller gave up, or a hedge was faster
 		v.failed = false
 	}
-	mute := sent.stuck() || err != nil && !v.failed && !v.slow // what the client did says nothing, and neither does a short wait
+	mute := sent.stuck() || err != nil && !v.bad() // what the client did says nothing, and neither does a short wait
 	if mute {
 		v = verdict{}
-		u.circuit.release(permit)
 	} else {
-		u.circuit.record(permit, v, took)
+		u.circuit.note(v, took)
 	}
-	u.leave(p, took, !mute && (v.slow || !v.failed)) // what fails at once would make the service look fast
+	place.leave(!mute && (v.slow || !v.failed)) // what fails at once would make the service look fast
 	u.counts.ended(err, v)
+	switch {
+	case mute:
+		u.circuit.release(permit)
+	case err != nil || v.bad():
+		u.circuit.judge(permit, true)
+	}
 	if err != nil {
 		c.stop()
 		return nil, sent.cause(err)
 	}
-	return u.carry(c, resp), nil
+	return u.carry(c, permit, mute || v.bad(), resp), nil
 }
 
-// enter takes a place within the bounds of the operation and of the service, or says ErrFull.
-func (u *Upstream) enter(ctx context.Context, p *Policy) error {
+// ask sends a request. What the policy calls off is the wait for the answer, never the answer's body.
+func (u *Upstream) ask(c *call, r *http.Request, limit time.Duration) (*http.Response, error) {
+	var came *http.Response
+	resp, err := u.limits[limit].WithContext(c.ctx).GetWithExecution(func(exec failsafe.Execution[*http.Response]) (_ *http.Response, err error) {
+		stop := context.AfterFunc(exec.Context(), c.cancel)
+		defer stop()
+		came, err = u.base.RoundTrip(r)
+		return came, err
+	})
+	if !errors.Is(err, timeout.ErrExceeded) {
+		return resp, err
+	}
+	c.cancel()
+	if came != nil { // at the very moment
+		_ = came.Body.Close()
+	}
+	return nil, ErrTimeout
+}
+
+// place is what a call holds within the bounds of the operation and of the service.
+type place struct {
+	own     bulkhead.Bulkhead[any]
+	service adaptivelimiter.Permit
+}
+
+// enter takes a place, waits a moment for one, or says ErrFull.
+func (u *Upstream) enter(ctx context.Context, p *Policy) (place, error) {
 	own := u.bulkheads[p.Operation]
 	if own != nil && !own.TryAcquirePermit() {
 		u.counts.full.Add(1)
-		return ErrFull
+		return place{}, ErrFull
 	}
-	err := u.limiter.enter(ctx)
-	if errors.Is(err, ErrFull) {
-		u.counts.full.Add(1)
+	service, err := u.limiter.AcquirePermitWithMaxWait(ctx, u.settings.Wait)
+	if err == nil {
+		return place{own, service}, nil
 	}
-	if err != nil && own != nil {
+	if own != nil {
 		own.ReleasePermit()
 	}
-	return err
+	if errors.Is(err, adaptivelimiter.ErrExceeded) {
+		u.counts.full.Add(1)
+		err = ErrFull
+	}
+	return place{}, err
 }
 
-func (u *Upstream) leave(p *Policy, took time.Duration, tells bool) {
-	if own := u.bulkheads[p.Operation]; own != nil {
-		own.ReleasePermit()
+// leave gives the place back. What the call took counts if it tells how busy the service is.
+func (p place) leave(tells bool) {
+	if p.own != nil {
+		p.own.ReleasePermit()
 	}
-	u.limiter.leave(took, tells)
+	if tells {
+		p.service.Record()
+		return
+	}
+	p.service.Drop()
 }

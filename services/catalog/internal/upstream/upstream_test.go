@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -217,6 +218,37 @@ func TestRetries(t *testing.T) {
 			require.Greater(t, core.calls.Load(), int64(calls*1.1))
 		})
 	})
+	t.Run("within a budget of those at once, whose answer is the last", func(t *testing.T) {
+		t.Parallel()
+
+		synctest.Test(t, func(t *testing.T) {
+			u, core := newService(t, says(200))
+			for range 1000 { // which leave 230 retries in these ten seconds
+				_, err := ask(t.Context(), t, u, getOne)
+				require.NoError(t, err)
+			}
+			var closed atomic.Int64
+			core.calls.Store(0)
+			core.does(after(50*time.Millisecond, func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: 503, Header: http.Header{}, Body: closing{strings.NewReader("{}"), &closed}}, nil
+			}))
+			var all sync.WaitGroup
+			var unavailable atomic.Int64
+			for range 100 {
+				all.Go(func() {
+					if status, err := ask(t.Context(), t, u, getOne); err == nil && status == 503 {
+						unavailable.Add(1)
+					}
+				})
+			}
+			all.Wait()
+			require.EqualValues(t, 100, unavailable.Load())
+			require.Equal(t, 100+u.Report().Retries, core.calls.Load())
+			require.Greater(t, core.calls.Load(), int64(100))
+			require.Less(t, core.calls.Load(), int64(200))
+			require.Equal(t, core.calls.Load(), closed.Load())
+		})
+	})
 }
 
 func TestAKeyThatNobodyHeedsIsNotSent(t *testing.T) {
@@ -272,6 +304,58 @@ func TestHedge(t *testing.T) {
 		})
 	}
 
+	t.Run("does not wait for itself when nobody is asked", func(t *testing.T) {
+		t.Parallel()
+
+		synctest.Test(t, func(t *testing.T) {
+			u, core := newService(t, says(503))
+			open := api.OverrideStateOpen
+			u.Force(&open)
+			began := time.Now()
+			_, err := ask(t.Context(), t, u, getNew)
+			require.ErrorIs(t, err, ErrOpen)
+			require.Zero(t, time.Since(began))
+			require.Zero(t, core.calls.Load())
+			require.Zero(t, u.counts.hedges.Load())
+		})
+	})
+	t.Run("does not wait for itself after an earlier one", func(t *testing.T) {
+		t.Parallel()
+
+		synctest.Test(t, func(t *testing.T) {
+			u, core := newService(t, after(150*time.Millisecond, resets))
+			time.AfterFunc(160*time.Millisecond, func() { core.does(resets) })
+			began := time.Now()
+			_, err := ask(t.Context(), t, u, getNew)
+			require.Error(t, err)
+			require.EqualValues(t, 4, core.calls.Load(), "one, a hedge, and two more")
+			require.Less(t, time.Since(began), (250+63+125)*time.Millisecond+time.Millisecond)
+		})
+	})
+	t.Run("stays within the budget", func(t *testing.T) {
+		t.Parallel()
+
+		synctest.Test(t, func(t *testing.T) {
+			u, core := newService(t, after(time.Second/2, says(200)))
+			require.Zero(t, crowd(t, t.Context(), u, getNew, 200))
+			require.Equal(t, 200+u.counts.hedges.Load(), core.calls.Load())
+			require.Greater(t, core.calls.Load(), int64(200*1.1))
+			require.LessOrEqual(t, core.calls.Load(), int64(200*1.2)+3*10)
+		})
+	})
+	t.Run("leaves the answer whole that it brought", func(t *testing.T) {
+		t.Parallel()
+
+		synctest.Test(t, func(t *testing.T) {
+			u, core := newService(t, hangs)
+			time.AfterFunc(time.Millisecond, func() { core.does(sending("text/csv", time.Second, 4*time.Second, 4*time.Second)) })
+			began := time.Now()
+			status, err := ask(t.Context(), t, u, getNew)
+			require.NoError(t, err)
+			require.Equal(t, 200, status)
+			require.Equal(t, 9100*time.Millisecond, time.Since(began))
+		})
+	})
 	t.Run("closes the answer that comes second", func(t *testing.T) {
 		t.Parallel()
 
