@@ -22,9 +22,10 @@ import (
 )
 
 const (
-	tryTime     = 15 * time.Second // for all of a try, well below the time of a job
-	maxProblem  = 64 << 10         // bytes
-	maxLocation = 2000
+	tryTime      = 15 * time.Second // for all of a try, well below the time of a job
+	exchangeTime = 2 * time.Second  // of it, while no worker does anything else
+	maxProblem   = 64 << 10         // bytes
+	maxLocation  = 2000
 )
 
 var (
@@ -102,6 +103,8 @@ func (d *Deferral) head(ctx context.Context, row store.Operation) (context.Conte
 
 // exchange has auth say again who the user is. errNotAllowed is final, any other error is not.
 func (d *Deferral) exchange(ctx context.Context, row store.Operation) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, exchangeTime)
+	defer cancel()
 	resp, err := d.cfg.Auth.ExchangeIdentityWithResponse(ctx, auth.NewIdentityExchange{
 		GrantType: auth.UrnIetfParamsOauthGrantTypeTokenExchange, SubjectTokenType: auth.UrnIetfParamsOauthTokenTypeJwt,
 		SubjectToken: *row.Proof, OperationID: row.ID, Operation: row.Operation,

@@ -42,11 +42,10 @@ const (
 type Config struct {
 	Target    *url.URL                               // Traefik's internal entry point
 	Upstream  func(service string) http.RoundTripper // the way to a service, through its circuit
-	Out       func(service string) bool              // an open circuit: a try is not worth an identity; may be nil
+	Out       func(service string) bool              // an open circuit: no try is worth an exchange; may be nil
 	Auth      auth.ClientWithResponsesInterface      // as this service, with identities:exchange
 	Mailing   mailing.ClientWithResponsesInterface   // as this service, with mail:send
 	PublicURL string                                 // where mails link to
-	Done      func(service, operation string)        // after each that succeeded; may be nil
 }
 
 // Deferral keeps the deferred writes of all users. Each instance of the catalog has one, on the same database.
@@ -103,9 +102,23 @@ func (d *Deferral) recover(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		rows, err := tx.Query(ctx, withoutJob, ids)
+		if err != nil {
+			return err
+		}
+		if ids, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID]); err != nil {
+			return err
+		}
 		return d.enqueue(ctx, tx, now, ids...)
 	})
 }
+
+// withoutJob finds out which operations no worker will come to: however long all workers are busy, one job waits for them.
+// A job that waits for its time counts for nothing, since the leader that would see to it may be gone, nor one that runs,
+// since its process may be.
+const withoutJob = `
+SELECT due.id FROM unnest($1::uuid[]) AS due(id)
+WHERE NOT EXISTS (SELECT FROM river_job WHERE kind = 'replay' AND state = 'available' AND args @> jsonb_build_object('id', due.id))`
 
 // enqueue makes the jobs of the next tries.
 func (d *Deferral) enqueue(ctx context.Context, tx pgx.Tx, at time.Time, ids ...uuid.UUID) error {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/uuid"
@@ -32,14 +33,12 @@ type bench struct {
 	service *fakeService
 	auth    *fakeAuth
 	mail    *fakeMail
-	done    []string
 }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{t: t, service: newService(t), auth: &fakeAuth{}, mail: &fakeMail{}}
 	b.Deferral = newDeferral(t, dbtest.New(t, "catalog"), b.service, b.auth, b.mail)
-	b.cfg.Done = func(service, operation string) { b.done = append(b.done, service+" "+operation) }
 	return b
 }
 
@@ -110,9 +109,16 @@ func (b *bench) mails() []string {
 type fakeAuth struct {
 	auth.ClientWithResponsesInterface
 	refuses *problem.Problem
+	hangs   bool // until the caller gives up
+	asked   atomic.Int32
 }
 
-func (f *fakeAuth) ExchangeIdentityWithResponse(_ context.Context, body auth.NewIdentityExchange, _ ...auth.RequestEditorFn) (*auth.ExchangeIdentityResponse, error) {
+func (f *fakeAuth) ExchangeIdentityWithResponse(ctx context.Context, body auth.NewIdentityExchange, _ ...auth.RequestEditorFn) (*auth.ExchangeIdentityResponse, error) {
+	f.asked.Add(1)
+	if f.hangs {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	if p := f.refuses; p != nil {
 		resp := &auth.ExchangeIdentityResponse{HTTPResponse: &http.Response{StatusCode: p.Status, Status: http.StatusText(p.Status)}}
 		if p.Status == http.StatusForbidden {

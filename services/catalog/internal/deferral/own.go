@@ -78,8 +78,7 @@ func (d *Deferral) Withdraw(ctx context.Context, who identity.Identity, id uuid.
 		if row.State != store.OperationStatePending {
 			return errEnded
 		}
-		_, err = d.end(ctx, tx, row, verdict{state: store.OperationStateWithdrawn})
-		return err
+		return d.end(ctx, tx, row, verdict{state: store.OperationStateWithdrawn})
 	})
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == lockNotAvailable {
 		return errAtWork.Because(err)

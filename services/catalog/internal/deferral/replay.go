@@ -36,8 +36,7 @@ type replayer struct {
 // Work tries an operation if it is its turn. A failure to do so is of the database; the sweep finds the operation again.
 func (w *replayer) Work(ctx context.Context, job *river.Job[replayJob]) error {
 	d := w.deferral
-	var done *store.Operation
-	err := pgx.BeginFunc(ctx, d.db, func(tx pgx.Tx) error {
+	return pgx.BeginFunc(ctx, d.db, func(tx pgx.Tx) error {
 		row, err := store.New(tx).LockOperation(ctx, store.LockOperationParams{ID: job.Args.ID, Now: d.now().Add(time.Second)})
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil // over, not due, behind another, or somebody else is at it
@@ -52,16 +51,8 @@ func (w *replayer) Work(ctx context.Context, job *river.Job[replayJob]) error {
 		if v.state == store.OperationStatePending {
 			return d.postpone(ctx, tx, row, v)
 		}
-		ended, err := d.end(ctx, tx, row, v)
-		if ended.State == store.OperationStateSucceeded {
-			done = &ended
-		}
-		return err
+		return d.end(ctx, tx, row, v)
 	})
-	if err == nil && done != nil && d.cfg.Done != nil {
-		d.cfg.Done(done.Service, done.Operation)
-	}
-	return err
 }
 
 // try carries an operation out, or finds out why not.
@@ -94,10 +85,10 @@ func (d *Deferral) postpone(ctx context.Context, tx pgx.Tx, row store.Operation,
 }
 
 // end writes down what became of an operation, tells the user if need be, and lets the next one go on.
-func (d *Deferral) end(ctx context.Context, tx pgx.Tx, row store.Operation, v verdict) (store.Operation, error) {
+func (d *Deferral) end(ctx context.Context, tx pgx.Tx, row store.Operation, v verdict) error {
 	q, now := store.New(tx), d.now()
 	if err := q.LockUser(ctx, row.UserID.String()); err != nil { // else one that is being added would not be seen to be next
-		return row, err
+		return err
 	}
 	params := store.EndOperationParams{State: v.state, Tried: v.tried, Now: now, ID: row.ID}
 	switch v.state {
@@ -109,22 +100,22 @@ func (d *Deferral) end(ctx context.Context, tx pgx.Tx, row store.Operation, v ve
 	case store.OperationStateFailed:
 		var err error
 		if params.Problem, err = json.Marshal(v.problem); err != nil {
-			return row, err
+			return err
 		}
 	}
 	ended, err := q.EndOperation(ctx, params)
 	if err != nil {
-		return row, err
+		return err
 	}
 	if mail := letter(ended); mail != nil {
 		if _, err := d.jobs.InsertTx(ctx, tx, *mail, nil); err != nil {
-			return row, err
+			return err
 		}
 	}
 	next, err := q.SetNextDue(ctx, store.SetNextDueParams{Now: now, UserID: row.UserID, Service: row.Service})
 	if err != nil {
-		return row, err
+		return err
 	}
 	slog.InfoContext(ctx, "deferred write ended", "operation", row.Operation, "id", row.ID, "state", v.state, "tries", ended.Tries)
-	return ended, d.enqueue(ctx, tx, now, next...)
+	return d.enqueue(ctx, tx, now, next...)
 }

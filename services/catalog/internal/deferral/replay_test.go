@@ -38,7 +38,6 @@ func TestReplay(t *testing.T) { // CAT-6
 		require.Equal(t, http.StatusCreated, op.Result.Status)
 		require.Equal(t, "/appointment/v1/appointments/1", *op.Result.Location)
 		require.Equal(t, 1, op.Tries)
-		require.Equal(t, []string{"appointment bookAppointment"}, b.done)
 		require.Empty(t, b.mails(), "whoever waits sees it")
 
 		b.tries(id)
@@ -69,7 +68,6 @@ func TestReplay(t *testing.T) { // CAT-6
 		require.Equal(t, problem.Base+"slot-taken", op.Problem.Type)
 		require.Equal(t, http.StatusConflict, op.Problem.Status)
 		require.Equal(t, []string{"operation_failed"}, b.mails())
-		require.Empty(t, b.done)
 	})
 
 	for name, answer := range map[string]http.HandlerFunc{
@@ -125,6 +123,11 @@ func TestReplay(t *testing.T) { // CAT-6
 		b.tries(id)
 		require.Equal(t, 0, b.get(user, id).Tries)
 		require.Empty(t, b.service.keys())
+		require.Zero(t, b.auth.asked.Load(), "no exchange, and nothing on its record")
+		b.cfg.Out = nil
+		b.tries(id)
+		require.Equal(t, deferred.Succeeded, b.get(user, id).State)
+		require.EqualValues(t, 1, b.auth.asked.Load())
 	})
 
 	t.Run("gives up in time", func(t *testing.T) {
@@ -184,6 +187,51 @@ func TestReplayNeedsAnIdentity(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestBusyWorkers: what hangs does not add up.
+func TestBusyWorkers(t *testing.T) {
+	t.Parallel()
+
+	t.Run("auth keeps a worker for a moment", func(t *testing.T) {
+		t.Parallel()
+
+		b, user := newBench(t), uuid.New()
+		id := b.takes(user, "k")
+		b.auth.hangs = true
+		start := time.Now()
+		b.tries(id)
+		require.Less(t, time.Since(start), 2*exchangeTime)
+		require.Equal(t, deferred.Pending, b.get(user, id).State)
+		require.Empty(t, b.service.keys())
+	})
+
+	t.Run("one job waits for each write", func(t *testing.T) {
+		t.Parallel()
+
+		b := newBench(t)
+		b.takes(uuid.New(), "k")
+		b.takes(uuid.New(), "k")
+		sweeps := func() (available int) {
+			for range 3 {
+				_, err := b.db.Exec(t.Context(), "UPDATE operations SET due_at = now() - interval '1 hour'")
+				require.NoError(t, err)
+				require.NoError(t, b.recover(t.Context()))
+			}
+			require.NoError(t, b.db.QueryRow(t.Context(), "SELECT count(*) FROM river_job WHERE kind = 'replay' AND state = 'available'").Scan(&available))
+			return available
+		}
+		require.Equal(t, 2, sweeps())
+		for _, lost := range []string{
+			"UPDATE river_job SET state = 'scheduled', scheduled_at = now() - interval '1 hour'",       // and nobody leads
+			"UPDATE river_job SET state = 'running', attempted_at = now() WHERE state = 'available'",   // and the process died
+			"UPDATE river_job SET state = 'discarded', finalized_at = now() WHERE state = 'available'", // the database was away
+		} {
+			_, err := b.db.Exec(t.Context(), lost)
+			require.NoError(t, err)
+			require.Equal(t, 2, sweeps(), lost)
+		}
+	})
 }
 
 func TestOrder(t *testing.T) {
