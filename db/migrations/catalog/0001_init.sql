@@ -14,18 +14,20 @@ CREATE TABLE operations (
     body            bytea,
     proof           text,                     -- the signed identity that it came with
     idempotency_key text,                     -- NULL once the key may name another request
-    request_hash    bytea           NOT NULL,
+    request_hash    bytea,                    -- of what the key named, and gone with it
     state           operation_state NOT NULL DEFAULT 'pending',
     status          int,
     location        text,
     problem         jsonb,
     tries           int             NOT NULL DEFAULT 0,
+    faults          int             NOT NULL DEFAULT 0, -- tries that the service failed at by a mistake of its own
     due_at          timestamptz     NOT NULL, -- the next try
     created_at      timestamptz     NOT NULL DEFAULT now(),
     updated_at      timestamptz     NOT NULL DEFAULT now(),
     expires_at      timestamptz     NOT NULL,
     ended_at        timestamptz,
     CONSTRAINT operations_pkey PRIMARY KEY (id),
+    CONSTRAINT operations_key_check CHECK ((idempotency_key IS NULL) = (request_hash IS NULL)),
     CONSTRAINT operations_ended_check CHECK ((state = 'pending') = (ended_at IS NULL)),
     CONSTRAINT operations_erased_check CHECK ((state = 'pending') = (body IS NOT NULL) AND (state = 'pending') = (proof IS NOT NULL)),
     CONSTRAINT operations_result_check CHECK ((state = 'succeeded') = (status IS NOT NULL) AND (state = 'failed') = (problem IS NOT NULL))

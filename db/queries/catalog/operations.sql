@@ -5,9 +5,15 @@ SELECT pg_advisory_xact_lock(hashtextextended(@user_id::text, 0));
 -- name: ReleaseKey :exec
 -- Keys are remembered for 24 hours.
 UPDATE operations
-SET idempotency_key = NULL
+SET idempotency_key = NULL, request_hash = NULL
 WHERE user_id = @user_id AND client_id = @client_id AND service = @service AND operation = @operation AND idempotency_key = @idempotency_key::text
     AND state <> 'pending' AND created_at <= now() - interval '24 hours';
+
+-- name: ReleaseKeys :exec
+-- A hash of what a patient wrote says what it was to whoever can guess it.
+UPDATE operations
+SET idempotency_key = NULL, request_hash = NULL
+WHERE state <> 'pending' AND idempotency_key IS NOT NULL AND created_at <= now() - interval '24 hours';
 
 -- name: GetOperationByKey :one
 SELECT * FROM operations
@@ -43,7 +49,7 @@ FOR UPDATE SKIP LOCKED;
 
 -- name: SetOperationDue :exec
 UPDATE operations
-SET due_at = @due_at, tries = tries + @tried::int, updated_at = @now
+SET due_at = @due_at, tries = tries + @tried::int, faults = faults + @faulted::int, updated_at = @now
 WHERE id = @id;
 
 -- name: EndOperation :one

@@ -26,6 +26,7 @@ const (
 	exchangeTime = 2 * time.Second  // of it, while no worker does anything else
 	maxProblem   = 64 << 10         // bytes
 	maxLocation  = 2000
+	maxFaults    = 3 // a longestPause apart: what a service cannot do by then, it cannot do
 )
 
 var (
@@ -46,7 +47,8 @@ type verdict struct {
 	status   int
 	location string
 	problem  *problem.Problem
-	wait     time.Duration // at least, until the next try
+	fault    *problem.Problem // the service's own mistake, which the same request may meet again
+	wait     time.Duration    // at least, until the next try
 	cause    error
 }
 
@@ -85,6 +87,9 @@ func (d *Deferral) call(ctx context.Context, row store.Operation) verdict {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
 	v := judge(resp.StatusCode, resp.Header, body, err)
 	v.tried = 1
+	if v.fault != nil && row.Faults+1 >= maxFaults { // others of the user wait behind it
+		v.state, v.problem = store.OperationStateFailed, v.fault
+	}
 	return v
 }
 
@@ -121,7 +126,8 @@ func (d *Deferral) exchange(ctx context.Context, row store.Operation) (string, e
 	return resp.JSON200.AccessToken, nil
 }
 
-// judge says what an answer means. Only the service itself can refuse, and only what it will not take later either.
+// judge says what an answer means. Only the service itself can refuse, and only what it will not take later either. A mistake
+// that it owns up to is no outage, and may be about this very request.
 func judge(status int, header http.Header, body []byte, unread error) verdict {
 	v := again(fmt.Errorf("the service answered %d", status))
 	if seconds, err := strconv.Atoi(header.Get("Retry-After")); err == nil && seconds > 0 {
@@ -133,7 +139,11 @@ func judge(status int, header http.Header, body []byte, unread error) verdict {
 		if location := header.Get("Location"); len(location) <= maxLocation {
 			v.location = strings.ToValidUTF8(location, "")
 		}
-	case status < 400 || status >= 500 || unread != nil:
+	case status < 400 || status > http.StatusNotImplemented || unread != nil:
+	case status >= 500:
+		if p := refusal(header, body); p != nil {
+			v.fault, v.wait = p, longestPause
+		}
 	case status == http.StatusUnauthorized: // the new identity came too late; whether the user may act, auth says
 	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests:
 	default:

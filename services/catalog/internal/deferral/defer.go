@@ -42,7 +42,7 @@ type Request struct {
 }
 
 // Defer takes a write on: once it returns, it will be carried out, refused or given up after 24 hours, whatever happens to
-// this process. The same key again is the same operation, or a problem if the request is another one. A problem is also
+// this process. The same key again is the same operation, or a problem if the request is another one or the operation came to nothing. A problem is also
 // that the user has too many pending, and that nobody is there to act for: a machine asks again by itself.
 func (d *Deferral) Defer(ctx context.Context, r Request) (deferred.DeferredOperation, error) {
 	user, target := r.Caller.UserID(), r.HTTP.URL.RequestURI()
@@ -90,6 +90,8 @@ func (d *Deferral) take(ctx context.Context, tx pgx.Tx, p store.CreateOperationP
 	switch {
 	case err == nil && !bytes.Equal(row.RequestHash, p.RequestHash):
 		return row, errOtherRequest
+	case err == nil && (row.State == store.OperationStateWithdrawn || row.State == store.OperationStateFailed):
+		return row, errEnded // 202 would promise that it is carried out
 	case err == nil || !errors.Is(err, pgx.ErrNoRows):
 		return row, err
 	}

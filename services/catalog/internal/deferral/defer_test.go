@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/healthe/healthe/kit/identity"
 	"github.com/healthe/healthe/openapi/problem"
 )
 
@@ -39,6 +40,24 @@ func TestDefer(t *testing.T) { // CAT-6, CAT-7
 		require.NoError(t, err)
 		require.Equal(t, id, again.Id)
 		require.Equal(t, http.StatusCreated, again.Result.Status, "also when it is over")
+	})
+
+	t.Run("what came to nothing is not promised again", func(t *testing.T) {
+		t.Parallel()
+
+		b, user := newBench(t), uuid.New()
+		failed := b.takes(user, "failed")
+		b.service.does(says(http.StatusConflict, "slot-taken"), nil)
+		b.tries(failed)
+		withdrawn := b.takes(user, "withdrawn")
+		require.NoError(t, b.Withdraw(t.Context(), identity.Identity{Subject: user.String()}, withdrawn))
+		for _, key := range []string{"failed", "withdrawn"} {
+			_, err := b.Defer(t.Context(), booking(user, key, "{}"))
+			require.ErrorIs(t, err, errEnded, key)
+			_, err = b.Defer(t.Context(), booking(user, key, `{"other": 1}`))
+			require.ErrorIs(t, err, errOtherRequest, key)
+		}
+		b.takes(user, "another")
 	})
 
 	t.Run("a key is free again after a day", func(t *testing.T) {
@@ -158,6 +177,16 @@ func TestWhatIsErased(t *testing.T) {
 	b.tries(b.takes(user, "k"))
 	_, err := b.db.Exec(t.Context(), "UPDATE operations SET body = 'x'")
 	require.ErrorContains(t, err, "operations_erased_check")
+
+	hashes := func() (n int) {
+		require.NoError(t, b.forget(t.Context(), nil))
+		require.NoError(t, b.db.QueryRow(t.Context(), "SELECT count(request_hash) FROM operations").Scan(&n))
+		return n
+	}
+	require.Equal(t, 1, hashes(), "the key still tells requests apart")
+	_, err = b.db.Exec(t.Context(), "UPDATE operations SET created_at = now() - interval '25 hours'")
+	require.NoError(t, err)
+	require.Zero(t, hashes(), "what one could guess what they wrote by")
 
 	_, err = b.db.Exec(t.Context(), "UPDATE operations SET ended_at = now() - interval '29 days'")
 	require.NoError(t, err)

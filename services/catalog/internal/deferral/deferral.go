@@ -147,7 +147,10 @@ type forgetJob struct{}
 
 func (forgetJob) Kind() string { return "forget" }
 
-// forget deletes what ended long ago.
+// forget deletes what ended long ago, and what keys were for once they may name something else.
 func (d *Deferral) forget(ctx context.Context, _ *river.Job[forgetJob]) error {
+	if err := d.store.ReleaseKeys(ctx); err != nil {
+		return err
+	}
 	return d.store.DeleteOldOperations(ctx, d.now().Add(-kept))
 }

@@ -78,7 +78,11 @@ func (d *Deferral) postpone(ctx context.Context, tx pgx.Tx, row store.Operation,
 		due = row.ExpiresAt
 	}
 	slog.InfoContext(ctx, "deferred write waits", "operation", row.Operation, "id", row.ID, "error", v.cause)
-	if err := store.New(tx).SetOperationDue(ctx, store.SetOperationDueParams{DueAt: due, Tried: v.tried, Now: now, ID: row.ID}); err != nil {
+	params := store.SetOperationDueParams{DueAt: due, Tried: v.tried, Now: now, ID: row.ID}
+	if v.fault != nil {
+		params.Faulted = 1
+	}
+	if err := store.New(tx).SetOperationDue(ctx, params); err != nil {
 		return err
 	}
 	return d.enqueue(ctx, tx, due, row.ID)

@@ -100,6 +100,52 @@ func TestReplay(t *testing.T) { // CAT-6
 		})
 	}
 
+	for name, answer := range map[string]http.HandlerFunc{
+		"has a bug":    says(http.StatusInternalServerError, "internal"),
+		"does not yet": says(http.StatusNotImplemented, "not-implemented"),
+	} {
+		t.Run("lets the next one go on when the service "+name, func(t *testing.T) {
+			t.Parallel()
+
+			b, user := newBench(t), uuid.New()
+			id, next := b.takes(user, "1"), b.takes(user, "2")
+			b.service.does(answer, nil)
+			for n := range maxFaults - 1 {
+				b.tries(id)
+				require.Equal(t, deferred.Pending, b.get(user, id).State, n)
+				_, wait, err := b.Get(t.Context(), identity.Identity{Subject: user.String()}, id)
+				require.NoError(t, err)
+				require.Greater(t, *wait, 25, "it may be mended meanwhile")
+			}
+			b.tries(id)
+			op := b.get(user, id)
+			require.Equal(t, deferred.Failed, op.State)
+			require.Equal(t, maxFaults, op.Tries)
+			require.GreaterOrEqual(t, op.Problem.Status, 500)
+			require.Equal(t, []string{"operation_failed"}, b.mails())
+			b.service.does(nil, nil)
+			b.tries(next)
+			require.Equal(t, deferred.Succeeded, b.get(user, next).State)
+		})
+	}
+
+	for name, answer := range map[string]http.HandlerFunc{
+		"502": says(http.StatusBadGateway, "unavailable"), "503": says(http.StatusServiceUnavailable, "unavailable"),
+		"504": says(http.StatusGatewayTimeout, "timeout"), "500 of somebody on the way": plain(http.StatusInternalServerError),
+	} {
+		t.Run("goes on for as long as it takes after a "+name, func(t *testing.T) {
+			t.Parallel()
+
+			b, user := newBench(t), uuid.New()
+			id := b.takes(user, "k")
+			b.service.does(answer, nil)
+			for range 2 * maxFaults {
+				b.tries(id)
+			}
+			require.Equal(t, deferred.Pending, b.get(user, id).State)
+		})
+	}
+
 	t.Run("does once what was done unheard", func(t *testing.T) { // CAT-7
 		t.Parallel()
 

@@ -144,6 +144,7 @@ type Operation struct {
 	Location       *string
 	Problem        []byte
 	Tries          int32
+	Faults         int32
 	DueAt          time.Time
 	CreatedAt      time.Time
 	UpdatedAt      time.Time

@@ -37,7 +37,7 @@ INSERT INTO operations (
 SELECT $1, $2, $3, $4, $5, $6, $7, $8::bytea, $9::text, $10::text, $11,
     $12::timestamptz, $12::timestamptz, $12::timestamptz, $13
 WHERE (SELECT count(*) FROM operations WHERE user_id = $1 AND state = 'pending') < $14::int
-RETURNING id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, due_at, created_at, updated_at, expires_at, ended_at
+RETURNING id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, faults, due_at, created_at, updated_at, expires_at, ended_at
 `
 
 type CreateOperationParams struct {
@@ -94,6 +94,7 @@ func (q *Queries) CreateOperation(ctx context.Context, arg CreateOperationParams
 		&i.Location,
 		&i.Problem,
 		&i.Tries,
+		&i.Faults,
 		&i.DueAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
@@ -118,7 +119,7 @@ UPDATE operations
 SET state = $1, status = $2, location = $3, problem = $4, tries = tries + $5::int,
     body = NULL, proof = NULL, updated_at = $6, ended_at = $6::timestamptz
 WHERE id = $7
-RETURNING id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, due_at, created_at, updated_at, expires_at, ended_at
+RETURNING id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, faults, due_at, created_at, updated_at, expires_at, ended_at
 `
 
 type EndOperationParams struct {
@@ -160,6 +161,7 @@ func (q *Queries) EndOperation(ctx context.Context, arg EndOperationParams) (Ope
 		&i.Location,
 		&i.Problem,
 		&i.Tries,
+		&i.Faults,
 		&i.DueAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
@@ -170,7 +172,7 @@ func (q *Queries) EndOperation(ctx context.Context, arg EndOperationParams) (Ope
 }
 
 const getOperation = `-- name: GetOperation :one
-SELECT id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, due_at, created_at, updated_at, expires_at, ended_at FROM operations
+SELECT id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, faults, due_at, created_at, updated_at, expires_at, ended_at FROM operations
 WHERE id = $1 AND user_id = $2 AND ($3::text = '' OR client_id = $3)
 `
 
@@ -201,6 +203,7 @@ func (q *Queries) GetOperation(ctx context.Context, arg GetOperationParams) (Ope
 		&i.Location,
 		&i.Problem,
 		&i.Tries,
+		&i.Faults,
 		&i.DueAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
@@ -211,7 +214,7 @@ func (q *Queries) GetOperation(ctx context.Context, arg GetOperationParams) (Ope
 }
 
 const getOperationByKey = `-- name: GetOperationByKey :one
-SELECT id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, due_at, created_at, updated_at, expires_at, ended_at FROM operations
+SELECT id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, faults, due_at, created_at, updated_at, expires_at, ended_at FROM operations
 WHERE user_id = $1 AND client_id = $2 AND service = $3 AND operation = $4 AND idempotency_key = $5::text
 `
 
@@ -250,6 +253,7 @@ func (q *Queries) GetOperationByKey(ctx context.Context, arg GetOperationByKeyPa
 		&i.Location,
 		&i.Problem,
 		&i.Tries,
+		&i.Faults,
 		&i.DueAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
@@ -276,7 +280,7 @@ func (q *Queries) HasPending(ctx context.Context, arg HasPendingParams) (bool, e
 }
 
 const listOperations = `-- name: ListOperations :many
-SELECT id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, due_at, created_at, updated_at, expires_at, ended_at FROM operations
+SELECT id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, faults, due_at, created_at, updated_at, expires_at, ended_at FROM operations
 WHERE user_id = $1 AND ($2::text = '' OR client_id = $2) AND id < $3
     AND ($4::operation_state IS NULL OR state = $4)
 ORDER BY id DESC
@@ -324,6 +328,7 @@ func (q *Queries) ListOperations(ctx context.Context, arg ListOperationsParams) 
 			&i.Location,
 			&i.Problem,
 			&i.Tries,
+			&i.Faults,
 			&i.DueAt,
 			&i.CreatedAt,
 			&i.UpdatedAt,
@@ -341,7 +346,7 @@ func (q *Queries) ListOperations(ctx context.Context, arg ListOperationsParams) 
 }
 
 const lockOperation = `-- name: LockOperation :one
-SELECT id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, due_at, created_at, updated_at, expires_at, ended_at FROM operations
+SELECT id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, faults, due_at, created_at, updated_at, expires_at, ended_at FROM operations
 WHERE operations.id = $1 AND operations.state = 'pending' AND operations.due_at <= $2
     AND NOT EXISTS (
         SELECT FROM operations AS earlier
@@ -377,6 +382,7 @@ func (q *Queries) LockOperation(ctx context.Context, arg LockOperationParams) (O
 		&i.Location,
 		&i.Problem,
 		&i.Tries,
+		&i.Faults,
 		&i.DueAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
@@ -387,7 +393,7 @@ func (q *Queries) LockOperation(ctx context.Context, arg LockOperationParams) (O
 }
 
 const lockOwnOperation = `-- name: LockOwnOperation :one
-SELECT id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, due_at, created_at, updated_at, expires_at, ended_at FROM operations
+SELECT id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, faults, due_at, created_at, updated_at, expires_at, ended_at FROM operations
 WHERE id = $1 AND user_id = $2 AND ($3::text = '' OR client_id = $3)
 FOR UPDATE
 `
@@ -419,6 +425,7 @@ func (q *Queries) LockOwnOperation(ctx context.Context, arg LockOwnOperationPara
 		&i.Location,
 		&i.Problem,
 		&i.Tries,
+		&i.Faults,
 		&i.DueAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
@@ -440,7 +447,7 @@ func (q *Queries) LockUser(ctx context.Context, userID string) error {
 
 const releaseKey = `-- name: ReleaseKey :exec
 UPDATE operations
-SET idempotency_key = NULL
+SET idempotency_key = NULL, request_hash = NULL
 WHERE user_id = $1 AND client_id = $2 AND service = $3 AND operation = $4 AND idempotency_key = $5::text
     AND state <> 'pending' AND created_at <= now() - interval '24 hours'
 `
@@ -462,6 +469,18 @@ func (q *Queries) ReleaseKey(ctx context.Context, arg ReleaseKeyParams) error {
 		arg.Operation,
 		arg.IdempotencyKey,
 	)
+	return err
+}
+
+const releaseKeys = `-- name: ReleaseKeys :exec
+UPDATE operations
+SET idempotency_key = NULL, request_hash = NULL
+WHERE state <> 'pending' AND idempotency_key IS NOT NULL AND created_at <= now() - interval '24 hours'
+`
+
+// A hash of what a patient wrote says what it was to whoever can guess it.
+func (q *Queries) ReleaseKeys(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, releaseKeys)
 	return err
 }
 
@@ -516,21 +535,23 @@ func (q *Queries) SetNextDue(ctx context.Context, arg SetNextDueParams) ([]uuid.
 
 const setOperationDue = `-- name: SetOperationDue :exec
 UPDATE operations
-SET due_at = $1, tries = tries + $2::int, updated_at = $3
-WHERE id = $4
+SET due_at = $1, tries = tries + $2::int, faults = faults + $3::int, updated_at = $4
+WHERE id = $5
 `
 
 type SetOperationDueParams struct {
-	DueAt time.Time
-	Tried int32
-	Now   time.Time
-	ID    uuid.UUID
+	DueAt   time.Time
+	Tried   int32
+	Faulted int32
+	Now     time.Time
+	ID      uuid.UUID
 }
 
 func (q *Queries) SetOperationDue(ctx context.Context, arg SetOperationDueParams) error {
 	_, err := q.db.Exec(ctx, setOperationDue,
 		arg.DueAt,
 		arg.Tried,
+		arg.Faulted,
 		arg.Now,
 		arg.ID,
 	)
