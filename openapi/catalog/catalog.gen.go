@@ -134,7 +134,7 @@ type AccountPart struct {
 	// AgeS How old a stale part is, in seconds.
 	AgeS *Age `json:"age_s,omitempty"`
 
-	// State `live`: asked for just now. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
+	// State `live`: asked for just now, or as recent as the service itself says is enough. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
 	State PartState `json:"state"`
 }
 
@@ -152,7 +152,7 @@ type AppointmentsPart struct {
 	// More Whether there are more than these.
 	More *bool `json:"more,omitempty"`
 
-	// State `live`: asked for just now. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
+	// State `live`: asked for just now, or as recent as the service itself says is enough. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
 	State PartState `json:"state"`
 }
 
@@ -239,7 +239,7 @@ type DoctorPage struct {
 	Items      []FoundDoctor `json:"items"`
 	NextCursor *string       `json:"next_cursor,omitempty"`
 
-	// State `live`: asked for just now. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
+	// State `live`: asked for just now, or as recent as the service itself says is enough. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
 	State PartState `json:"state"`
 }
 
@@ -249,7 +249,7 @@ type DoctorPart struct {
 	AgeS    *Age                 `json:"age_s,omitempty"`
 	Profile *externalRef0.Doctor `json:"profile,omitempty"`
 
-	// State `live`: asked for just now. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
+	// State `live`: asked for just now, or as recent as the service itself says is enough. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
 	State PartState `json:"state"`
 }
 
@@ -312,7 +312,7 @@ type Overview struct {
 	Patient PatientPart `json:"patient"`
 }
 
-// PartState `live`: asked for just now. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
+// PartState `live`: asked for just now, or as recent as the service itself says is enough. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
 type PartState string
 
 // PatientPart Without a `profile` while not `unavailable`, there is none yet.
@@ -321,7 +321,7 @@ type PatientPart struct {
 	AgeS    *Age                  `json:"age_s,omitempty"`
 	Profile *externalRef0.Patient `json:"profile,omitempty"`
 
-	// State `live`: asked for just now. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
+	// State `live`: asked for just now, or as recent as the service itself says is enough. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
 	State PartState `json:"state"`
 }
 
@@ -333,7 +333,7 @@ type SlotsPart struct {
 	// Items The next free ones within 31 days, soonest first; absent when `unavailable`.
 	Items *[]externalRef0.Slot `json:"items,omitempty"`
 
-	// State `live`: asked for just now. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
+	// State `live`: asked for just now, or as recent as the service itself says is enough. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
 	State PartState `json:"state"`
 }
 
@@ -342,13 +342,13 @@ type TimeOffPart struct {
 	// AgeS How old a stale part is, in seconds.
 	AgeS *Age `json:"age_s,omitempty"`
 
-	// Items What touches the day; absent when `unavailable`.
+	// Items What touches the day and is not over yet; absent when `unavailable`.
 	Items *[]externalRef0.TimeOff `json:"items,omitempty"`
 
 	// More Whether there is more than these.
 	More *bool `json:"more,omitempty"`
 
-	// State `live`: asked for just now. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
+	// State `live`: asked for just now, or as recent as the service itself says is enough. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
 	State PartState `json:"state"`
 }
 
@@ -360,7 +360,7 @@ type WorkingHoursPart struct {
 	// Days Absent when `unavailable`.
 	Days *[]externalRef0.WorkingDay `json:"days,omitempty"`
 
-	// State `live`: asked for just now. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
+	// State `live`: asked for just now, or as recent as the service itself says is enough. `stale`: an earlier answer, `age_s` seconds old. `unavailable`: nothing is known.
 	State PartState `json:"state"`
 }
 
@@ -535,7 +535,7 @@ type ClientInterface interface {
 
 	// ForceCircuitWithBody Force a circuit open or closed
 	//
-	// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept.
+	// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept. Logging in goes through `auth`: with that forced open, only who is logged in already can let it go again.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -544,7 +544,7 @@ type ClientInterface interface {
 
 	// ForceCircuit Force a circuit open or closed
 	//
-	// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept.
+	// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept. Logging in goes through `auth`: with that forced open, only who is logged in already can let it go again.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -681,7 +681,7 @@ func (c *Client) ReleaseCircuit(ctx context.Context, service string, reqEditors 
 
 // ForceCircuitWithBody Force a circuit open or closed
 //
-// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept.
+// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept. Logging in goes through `auth`: with that forced open, only who is logged in already can let it go again.
 //
 // Takes any type of body and a specified content type.
 //
@@ -700,7 +700,7 @@ func (c *Client) ForceCircuitWithBody(ctx context.Context, service string, conte
 
 // ForceCircuit Force a circuit open or closed
 //
-// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept.
+// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept. Logging in goes through `auth`: with that forced open, only who is logged in already can let it go again.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1495,7 +1495,7 @@ type ClientWithResponsesInterface interface {
 
 	// ForceCircuitWithBodyWithResponse Force a circuit open or closed
 	//
-	// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept.
+	// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept. Logging in goes through `auth`: with that forced open, only who is logged in already can let it go again.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1504,7 +1504,7 @@ type ClientWithResponsesInterface interface {
 
 	// ForceCircuitWithResponse Force a circuit open or closed
 	//
-	// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept.
+	// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept. Logging in goes through `auth`: with that forced open, only who is logged in already can let it go again.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2530,7 +2530,7 @@ func (c *ClientWithResponses) ReleaseCircuitWithResponse(ctx context.Context, se
 
 // ForceCircuitWithBodyWithResponse Force a circuit open or closed
 //
-// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept.
+// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept. Logging in goes through `auth`: with that forced open, only who is logged in already can let it go again.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2545,7 +2545,7 @@ func (c *ClientWithResponses) ForceCircuitWithBodyWithResponse(ctx context.Conte
 
 // ForceCircuitWithResponse Force a circuit open or closed
 //
-// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept.
+// On all instances, until it is taken back. Forced open, no call reaches the service: reads are answered from the cache where that is allowed, writes deferred. Forced closed, every call is tried, whatever its chances. Who did it and why is kept. Logging in goes through `auth`: with that forced open, only who is logged in already can let it go again.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

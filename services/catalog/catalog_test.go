@@ -18,6 +18,7 @@ import (
 	"github.com/healthe/healthe/db/dbtest"
 	"github.com/healthe/healthe/kit/contract"
 	"github.com/healthe/healthe/kit/identity"
+	"github.com/healthe/healthe/kit/postgres"
 	kit "github.com/healthe/healthe/kit/server"
 	"github.com/healthe/healthe/kittest/identitytest"
 	"github.com/healthe/healthe/openapi/problem"
@@ -39,6 +40,7 @@ type bench struct {
 	url    string
 	issuer *identitytest.Issuer
 	core   *fakeCore
+	db     *postgres.DB
 }
 
 func newBench(t *testing.T) *bench {
@@ -52,11 +54,11 @@ func newBenchWith(t *testing.T, s upstream.Settings) *bench {
 	core := &fakeCore{services: map[string]http.HandlerFunc{}}
 	internal := httptest.NewServer(core)
 	t.Cleanup(internal.Close)
-	url := newCatalog(t, internal.URL, core, s) // which makes the issuer
-	return &bench{t, url, core.issuer, core}
+	url, db := newCatalog(t, internal.URL, core, s) // which makes the issuer
+	return &bench{t, url, core.issuer, core, db}
 }
 
-func newCatalog(t *testing.T, internalURL string, core *fakeCore, s upstream.Settings) string {
+func newCatalog(t *testing.T, internalURL string, core *fakeCore, s upstream.Settings) (url string, db *postgres.DB) {
 	t.Helper()
 
 	core.issuer = identitytest.New(t)
@@ -77,7 +79,7 @@ func newCatalog(t *testing.T, internalURL string, core *fakeCore, s upstream.Set
 	require.NoError(t, err)
 	srv := httptest.NewServer(withLife(kit.Wrap(h)))
 	t.Cleanup(srv.Close)
-	return srv.URL
+	return srv.URL, pool
 }
 
 type request struct {

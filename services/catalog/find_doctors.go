@@ -72,7 +72,7 @@ func (c *composites) directory(ctx context.Context, p api.FindDoctorsParams) (*a
 		return nil, errCursor
 	}
 	missing(ctx, "doctors", err, resp)
-	return nil, errDirectory.Because(err)
+	return nil, errDirectory.Because(plain(err))
 }
 
 // withSlots asks for the free slots of each doctor. Whose cannot be had are still found.

@@ -2,8 +2,10 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -58,7 +60,15 @@ func missing(ctx context.Context, part string, err error, resp interface{ Status
 	if err == nil {
 		status = resp.StatusCode()
 	}
-	slog.WarnContext(ctx, "part unavailable", "part", part, "status", status, "error", err)
+	slog.WarnContext(ctx, "part unavailable", "part", part, "status", status, "error", plain(err))
+}
+
+// plain takes the address out of a client's error: its query may say where somebody is and what they look for.
+func plain(err error) error {
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		return failed.Err
+	}
+	return err
 }
 
 // asCaller makes the calls of a composite the caller's own: it passes on the identity that came with the request.

@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"net/http/httputil"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/uuid"
@@ -80,6 +81,9 @@ func streams(ctx context.Context) bool {
 
 type attemptKey struct{}
 
+// pendingTimeout is how long a write waits to hear whether others wait; it does not wait for our database.
+const pendingTimeout = 300 * time.Millisecond
+
 // attempt sends a write that is carried out later if the service is out. It goes under a key from the beginning, so that
 // what was done although nobody heard of it is not done again.
 func (p *proxy) attempt(w http.ResponseWriter, r *http.Request, policy *upstream.Policy) {
@@ -95,9 +99,13 @@ func (p *proxy) attempt(w http.ResponseWriter, r *http.Request, policy *upstream
 		Service: policy.Service, Operation: policy.Operation, HTTP: r, Body: body, Key: r.Header.Get("Idempotency-Key"),
 		Caller: identity.Caller(r.Context()), Identity: r.Header.Get(identity.Header),
 	}
-	if waiting, err := p.deferral.Pending(r.Context(), write.Caller.UserID(), policy.Service); err != nil {
+	ctx, cancel := context.WithTimeout(r.Context(), pendingTimeout)
+	waiting, err := p.deferral.Pending(ctx, write.Caller.UserID(), policy.Service)
+	cancel()
+	if err != nil {
 		slog.WarnContext(r.Context(), "deferred writes are not known", "error", err) // the service may well be there
-	} else if waiting { // to come before an earlier one could mean to be refused
+	}
+	if waiting { // to come before an earlier one could mean to be refused
 		p.put(w, r, write, nil)
 		return
 	}
@@ -131,8 +139,10 @@ func (p *proxy) rewrite(r *httputil.ProxyRequest) {
 		}
 	}
 	r.Out.Header.Set("X-Request-Id", telemetry.FromContext(r.In.Context()).ID)
-	r.Out.Header.Del("Expect") // the contract has read the body, and with it the trailers, which belong to none
-	r.Out.Trailer = nil
+	for _, name := range []string{"Expect", "Upgrade", "Connection"} { // ReverseProxy passes an upgrade on
+		r.Out.Header.Del(name)
+	}
+	r.Out.Trailer = nil              // the contract has read the body, and with it the trailers, which belong to none
 	if p.upstream.Name() != "auth" { // others get to know who calls by the signed identity, and never hold what one could log in with
 		r.Out.Header.Del("Authorization")
 		r.Out.Header.Del("Cookie")
@@ -148,16 +158,23 @@ func (p *proxy) answer(resp *http.Response) error {
 	}
 	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if mediaType != "application/problem+json" || resp.Request.Context().Value(attemptKey{}) != nil {
-		return fmt.Errorf("no answer of its own: %s", resp.Status)
+		return &outage{resp.StatusCode}
 	}
 	return nil
 }
+
+// outage is an answer that means that nobody could answer.
+type outage struct{ status int }
+
+func (o *outage) Error() string { return fmt.Sprintf("nobody could answer: %d", o.status) }
 
 func (p *proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(r.Context().Err(), context.Canceled) {
 		return // the client went away
 	}
-	if write, ok := r.Context().Value(attemptKey{}).(*deferral.Request); ok {
+	_, silent := errors.AsType[*outage](err)
+	write, waits := r.Context().Value(attemptKey{}).(*deferral.Request)
+	if waits && (silent || upstream.Out(nil, err)) && !errors.Is(err, upstream.ErrFull) {
 		p.put(w, r, write, err)
 		return
 	}

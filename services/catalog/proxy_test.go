@@ -74,7 +74,7 @@ func TestProxy(t *testing.T) {
 		got := b.do(request{method: http.MethodGet, path: clinics + "?limit=7", scopes: []string{"account:read"}, header: http.Header{
 			"X-Request-Id": {"my-request-1"}, "Traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
 			"If-Match": {`"v2"`}, "X-Forwarded-For": {"203.0.113.7"}, "X-Forwarded-Proto": {"https"},
-			"Connection": {"X-Secret"}, "X-Secret": {"hop"}, "Te": {"gzip"},
+			"Connection": {"X-Secret, Upgrade"}, "X-Secret": {"hop"}, "Te": {"gzip"}, "Upgrade": {"websocket"},
 		}})
 		require.Equal(t, http.StatusCreated, got.StatusCode)
 		require.Equal(t, `{"id": "x"}`, got.text)
@@ -91,7 +91,9 @@ func TestProxy(t *testing.T) {
 		require.NotEmpty(t, sent.Header.Get(identity.Header))
 		require.Equal(t, `"v2"`, sent.Header.Get("If-Match"))
 		require.Equal(t, []string{"203.0.113.7"}, sent.Header["X-Forwarded-For"])
-		require.Empty(t, sent.Header.Get("X-Secret"), "hop by hop")
+		for _, name := range []string{"X-Secret", "Upgrade", "Connection", "Te"} {
+			require.Empty(t, sent.Header.Get(name), "hop by hop")
+		}
 	})
 
 	t.Run("hands no credentials to a service that needs none", func(t *testing.T) { // CAT-3

@@ -129,6 +129,37 @@ func TestCopiesServeUntilAWriteChangesThem(t *testing.T) { // CAT-4
 	require.Zero(t, reads(), "fresh, whatever became of the service")
 }
 
+func TestCopiesOutlastWritesThatWereNotSent(t *testing.T) {
+	t.Parallel()
+
+	const hours = "/appointment/v1/me/doctor/working-hours"
+	b := newBench(t)
+	doctor := request{method: http.MethodGet, path: hours, scopes: []string{"schedule:read", "schedule:write"}, subject: uuid.NewString()}
+	b.core.does("appointment", says(http.StatusOK, `{"days": []}`))
+	require.Equal(t, http.StatusOK, b.do(doctor).StatusCode)
+	b.core.does("appointment", says(http.StatusServiceUnavailable, ""))
+	change := request{method: http.MethodPut, path: hours, body: `{"days": []}`, scopes: doctor.scopes}
+	for range 30 { // until the circuit is open, and beyond
+		require.Equal(t, http.StatusServiceUnavailable, b.do(change).StatusCode)
+	}
+	old := b.do(doctor)
+	require.Equal(t, http.StatusOK, old.StatusCode, "nothing has changed it")
+	require.Contains(t, old.Header.Get("Warning"), "110")
+}
+
+func TestBookingDoesNotWaitForOurDatabase(t *testing.T) {
+	t.Parallel()
+
+	b := newBench(t)
+	b.core.does("appointment", says(http.StatusCreated, `{}`))
+	for range b.db.Pool().Config().MaxConns - b.db.Pool().Stat().AcquiredConns() {
+		conn, err := b.db.Pool().Acquire(t.Context())
+		require.NoError(t, err)
+		defer conn.Release()
+	}
+	require.Equal(t, http.StatusCreated, b.register(uuid.NewString(), "", newPatient).StatusCode)
+}
+
 // toys is a service of no contract file: its bodies are large, and one of its answers goes on.
 const toys = `
 openapi: 3.0.3

@@ -1,7 +1,9 @@
 package catalog
 
 import (
+	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"sync"
@@ -55,10 +57,20 @@ func (w *way) RoundTrip(r *http.Request) (*http.Response, error) {
 		return w.cache.RoundTrip(r, kept, identity.Caller(r.Context()), w.upstream)
 	}
 	resp, err := w.upstream.RoundTrip(r)
-	if err != nil || resp.StatusCode < http.StatusBadRequest || resp.StatusCode >= http.StatusInternalServerError { // perhaps it was done
+	if done(resp, err) {
 		w.changed(r, policy.Operation)
 	}
 	return resp, err
+}
+
+// done says whether a write was done, perhaps. What was not even sent leaves all copies as they are: they are what there is
+// to show while the service is out.
+func done(resp *http.Response, err error) bool {
+	if err != nil {
+		dial, ok := errors.AsType[*net.OpError](err)
+		return !errors.Is(err, upstream.ErrOpen) && !errors.Is(err, upstream.ErrFull) && !(ok && dial.Op == "dial")
+	}
+	return resp.StatusCode < http.StatusBadRequest || resp.StatusCode >= http.StatusInternalServerError && resp.StatusCode != http.StatusServiceUnavailable
 }
 
 // changed drops the copies of what a write may have changed, on all instances.

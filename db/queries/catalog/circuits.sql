@@ -51,6 +51,3 @@ SELECT * FROM circuit_overrides
 WHERE sqlc.narg('before')::uuid IS NULL OR id < sqlc.narg('before')
 ORDER BY id DESC
 LIMIT @row_limit;
-
--- name: AnnounceCircuitOverride :exec
-SELECT pg_notify('circuit_overrides', @service::text);

@@ -226,14 +226,6 @@ func notStored(r *http.Request) *http.Response {
 	return respond(r, http.StatusGatewayTimeout, http.Header{"Content-Type": {"application/problem+json"}, "Cache-Control": {"no-store"}}, body)
 }
 
-// Staleness tells of an answer whether it is an old one, served because the service was out, and how old.
-func Staleness(h http.Header) (age time.Duration, stale bool) {
-	if h.Get("Warning") != warning {
-		return 0, false
-	}
-	return max(0, seconds(h.Get("Age"))), true
-}
-
 // Listen hears what other instances invalidate until ctx ends, and says again what could not be said to them.
 func (c *Cache) Listen(ctx context.Context) error {
 	done := make(chan struct{})

@@ -87,9 +87,6 @@ func TestAnOldAnswerServesWhileTheServiceIsOut(t *testing.T) { // CAT-1
 			require.Equal(t, "90", resp.Header.Get("Age"))
 			require.Equal(t, `110 healthe "Response is Stale"`, resp.Header.Get("Warning"))
 			require.Equal(t, "healthe; fwd=stale; detail=stale-if-error", resp.Header.Get("Cache-Status"))
-			age, stale := Staleness(resp.Header)
-			require.True(t, stale)
-			require.Equal(t, 90*time.Second, age)
 			require.EqualValues(t, 1, b.Report().Stale)
 
 			_, err = b.RoundTrip(request(t, "/other"), &always, ann, broken{b.service})

@@ -11,15 +11,6 @@ import (
 	"github.com/google/uuid"
 )
 
-const announceCircuitOverride = `-- name: AnnounceCircuitOverride :exec
-SELECT pg_notify('circuit_overrides', $1::text)
-`
-
-func (q *Queries) AnnounceCircuitOverride(ctx context.Context, service string) error {
-	_, err := q.db.Exec(ctx, announceCircuitOverride, service)
-	return err
-}
-
 const createCircuitOverride = `-- name: CreateCircuitOverride :one
 INSERT INTO circuit_overrides (service, state, reason, forced_by)
 VALUES ($1, $2, $3, $4)

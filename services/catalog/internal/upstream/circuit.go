@@ -162,6 +162,13 @@ func (c *circuit) wait() time.Duration {
 	return max(c.breaker.RemainingDelay(), time.Second)
 }
 
+// shut says whether a call at this moment would not be let through. It takes no permit.
+func (c *circuit) shut() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.forced == api.OverrideStateOpen || c.forced == "" && c.breaker.IsOpen() && c.breaker.RemainingDelay() > 0
+}
+
 // shows returns the state that callers meet, and whether somebody forced it.
 func (c *circuit) shows() (api.CircuitState, bool) {
 	c.mu.Lock()

@@ -253,6 +253,7 @@ func TestForce(t *testing.T) {
 	require.ErrorIs(t, err, ErrOpen)
 	require.Zero(t, core.calls.Load())
 	require.Equal(t, "10", retryAfter(t, u, err))
+	require.True(t, u.Shut())
 	report := u.Report()
 	require.Equal(t, api.CircuitStateOpen, report.State)
 	require.True(t, report.Forced)
@@ -264,6 +265,7 @@ func TestForce(t *testing.T) {
 		require.NotErrorIs(t, err, ErrOpen)
 	}
 	require.Equal(t, api.CircuitStateClosed, u.Report().State)
+	require.False(t, u.Shut())
 
 	u.Force(nil)
 	require.False(t, u.Report().Forced)
@@ -271,6 +273,8 @@ func TestForce(t *testing.T) {
 		_, _ = ask(t.Context(), t, u, remove)
 	}
 	require.Equal(t, api.CircuitStateOpen, u.Report().State, "it goes by itself again")
+	require.True(t, u.Shut())
+	require.Eventually(t, func() bool { return !u.Shut() }, 10*time.Second, 5*time.Millisecond, "a probe may go, whoever makes it")
 	u.Force(nil)
 	require.Equal(t, api.CircuitStateOpen, u.Report().State, "and no second release closes it")
 }

@@ -42,6 +42,9 @@ func (u *Upstream) Force(state *api.OverrideState) {
 	u.circuit.force(*state)
 }
 
+// Shut says whether the circuit lets no call through at this moment, not even a probe.
+func (u *Upstream) Shut() bool { return u.circuit.shut() }
+
 // Report says how the service does, seen from here. Rates and percentiles are those of the last ten seconds.
 func (u *Upstream) Report() api.Circuit {
 	state, forced := u.circuit.shows()
