@@ -25,6 +25,7 @@ type Identity struct {
 	Scopes    []string
 	Roles     []string
 	ClientID  string    // the OAuth2 client that acts, if one does
+	Actor     string    // the service that acts for an absent user, by a token exchange
 	SessionID string    // the session, if there is one
 	Expires   time.Time // when this statement ends, not the session
 }

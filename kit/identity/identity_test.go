@@ -30,6 +30,12 @@ func TestVerify(t *testing.T) { // X-1, AUTH-11
 	require.NoError(t, err)
 	require.Equal(t, ann, got)
 
+	acted := ann
+	acted.Actor = "catalog"
+	got, err = issuer.Verifier.Verify(t.Context(), issuer.Token(t, acted), now)
+	require.NoError(t, err)
+	require.Equal(t, acted, got, "who acts for somebody calls as they do")
+
 	_, stranger, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
 	forger, err := identity.NewSigner("test", stranger)

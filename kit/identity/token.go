@@ -35,6 +35,11 @@ type claims struct {
 	Roles     []string `json:"roles"`
 	ClientID  string   `json:"client_id,omitempty"`
 	SessionID string   `json:"sid,omitempty"`
+	Act       *act     `json:"act,omitempty"`
+}
+
+type act struct { // RFC 8693
+	Subject string `json:"sub"`
 }
 
 // Signer signs identities. Only auth has one.
@@ -49,12 +54,16 @@ func NewSigner(kid string, key ed25519.PrivateKey) (Signer, error) {
 
 // Sign states that i holds from now until i.Expires, at most MaxLifetime away.
 func (s Signer) Sign(i Identity, now time.Time) (string, error) {
+	var actor *act
+	if i.Actor != "" {
+		actor = &act{i.Actor}
+	}
 	return jwt.Signed(s.signer).Claims(claims{
 		Claims: jwt.Claims{
 			Issuer: Issuer, Audience: jwt.Audience{Audience}, Subject: i.Subject,
 			IssuedAt: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(i.Expires),
 		},
-		Scope: strings.Join(i.Scopes, " "), Roles: i.Roles, ClientID: i.ClientID, SessionID: i.SessionID,
+		Scope: strings.Join(i.Scopes, " "), Roles: i.Roles, ClientID: i.ClientID, SessionID: i.SessionID, Act: actor,
 	}).Serialize()
 }
 
@@ -120,6 +129,9 @@ func (v *Verifier) Verify(ctx context.Context, token string, now time.Time) (Ide
 	i := Identity{
 		Subject: c.Subject, Scopes: strings.Fields(c.Scope), Roles: c.Roles,
 		ClientID: c.ClientID, SessionID: c.SessionID, Expires: c.Expiry.Time(),
+	}
+	if c.Act != nil {
+		i.Actor = c.Act.Subject
 	}
 	v.verified.Set(token, i)
 	return i, nil

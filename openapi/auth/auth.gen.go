@@ -592,7 +592,7 @@ type ClientInterface interface {
 
 	// ExchangeIdentityWithBody Act for a user who is not there any more
 	//
-	// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. It is refused where the user or the application may not act any more. Who asked for it, for whom and for what is kept, refused or not.
+	// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. Its claim `act` names the service. It is refused where the user or the application may not act any more, and for an identity that came from an exchange itself. Who asked for it, for whom and for what is kept, refused or not.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -601,7 +601,7 @@ type ClientInterface interface {
 
 	// ExchangeIdentity Act for a user who is not there any more
 	//
-	// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. It is refused where the user or the application may not act any more. Who asked for it, for whom and for what is kept, refused or not.
+	// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. Its claim `act` names the service. It is refused where the user or the application may not act any more, and for an identity that came from an exchange itself. Who asked for it, for whom and for what is kept, refused or not.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -963,7 +963,7 @@ func (c *Client) WithdrawConsent(ctx context.Context, clientID string, reqEditor
 
 // ExchangeIdentityWithBody Act for a user who is not there any more
 //
-// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. It is refused where the user or the application may not act any more. Who asked for it, for whom and for what is kept, refused or not.
+// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. Its claim `act` names the service. It is refused where the user or the application may not act any more, and for an identity that came from an exchange itself. Who asked for it, for whom and for what is kept, refused or not.
 //
 // Takes any type of body and a specified content type.
 //
@@ -982,7 +982,7 @@ func (c *Client) ExchangeIdentityWithBody(ctx context.Context, contentType strin
 
 // ExchangeIdentity Act for a user who is not there any more
 //
-// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. It is refused where the user or the application may not act any more. Who asked for it, for whom and for what is kept, refused or not.
+// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. Its claim `act` names the service. It is refused where the user or the application may not act any more, and for an identity that came from an exchange itself. Who asked for it, for whom and for what is kept, refused or not.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2977,7 +2977,7 @@ type ClientWithResponsesInterface interface {
 
 	// ExchangeIdentityWithBodyWithResponse Act for a user who is not there any more
 	//
-	// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. It is refused where the user or the application may not act any more. Who asked for it, for whom and for what is kept, refused or not.
+	// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. Its claim `act` names the service. It is refused where the user or the application may not act any more, and for an identity that came from an exchange itself. Who asked for it, for whom and for what is kept, refused or not.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2986,7 +2986,7 @@ type ClientWithResponsesInterface interface {
 
 	// ExchangeIdentityWithResponse Act for a user who is not there any more
 	//
-	// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. It is refused where the user or the application may not act any more. Who asked for it, for whom and for what is kept, refused or not.
+	// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. Its claim `act` names the service. It is refused where the user or the application may not act any more, and for an identity that came from an exchange itself. Who asked for it, for whom and for what is kept, refused or not.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5280,7 +5280,7 @@ func (c *ClientWithResponses) WithdrawConsentWithResponse(ctx context.Context, c
 
 // ExchangeIdentityWithBodyWithResponse Act for a user who is not there any more
 //
-// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. It is refused where the user or the application may not act any more. Who asked for it, for whom and for what is kept, refused or not.
+// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. Its claim `act` names the service. It is refused where the user or the application may not act any more, and for an identity that came from an exchange itself. Who asked for it, for whom and for what is kept, refused or not.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5295,7 +5295,7 @@ func (c *ClientWithResponses) ExchangeIdentityWithBodyWithResponse(ctx context.C
 
 // ExchangeIdentityWithResponse Act for a user who is not there any more
 //
-// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. It is refused where the user or the application may not act any more. Who asked for it, for whom and for what is kept, refused or not.
+// A token exchange (RFC 8693) for the service that carries out writes later: the signed identity that came with the write, at most 24 hours old, becomes a new one for the same user and application with what both may still do, for a minute at most. Its claim `act` names the service. It is refused where the user or the application may not act any more, and for an identity that came from an exchange itself. Who asked for it, for whom and for what is kept, refused or not.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

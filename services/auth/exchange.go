@@ -18,7 +18,7 @@ import (
 )
 
 var errExchange = problem.New(http.StatusForbidden, "exchange-refused", "Exchange refused",
-	"The identity is not one of ours, is too old, or the user or the application may not act any more.")
+	"The identity is not one of ours, is too old, came from an exchange itself, or the user or the application may not act any more.")
 
 func (s *service) ExchangeIdentity(ctx context.Context, req api.ExchangeIdentityRequestObject) (api.ExchangeIdentityResponseObject, error) {
 	now := time.Now()
@@ -41,7 +41,7 @@ func (s *service) ExchangeIdentity(ctx context.Context, req api.ExchangeIdentity
 	if outcome != store.ExchangeOutcomeGranted {
 		return nil, errExchange.Because(errors.New(string(outcome)))
 	}
-	who.Expires = now.Add(identity.MaxLifetime)
+	who.Actor, who.Expires = record.Actor, now.Add(identity.MaxLifetime)
 	signed, err := s.keys.Sign(who, now)
 	if err != nil {
 		return nil, err

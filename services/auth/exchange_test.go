@@ -92,6 +92,7 @@ func (e *exchanges) recalled(resp *api.ExchangeIdentityResponse) identity.Identi
 	verifier := identity.NewVerifier(e.url+"/auth/v1/jwks.json", http.DefaultClient)
 	who, err := verifier.Verify(e.t.Context(), resp.JSON200.AccessToken, time.Now())
 	require.NoError(e.t, err, "every service takes it")
+	require.NotEmpty(e.t, who.Actor)
 	return who
 }
 
@@ -114,7 +115,7 @@ func TestExchangeIdentity(t *testing.T) {
 		require.Equal(t, []string{"patient"}, who.Roles)
 		require.WithinDuration(t, time.Now().Add(identity.MaxLifetime), who.Expires, 5*time.Second)
 		actor, outcome, about, client := e.record(id)
-		require.NotEmpty(t, actor)
+		require.Equal(t, who.Actor, actor)
 		require.Equal(t, "granted", outcome)
 		require.Equal(t, user, *about)
 		require.Nil(t, client)
@@ -169,6 +170,17 @@ func TestExchangeIdentity(t *testing.T) {
 			require.Equal(t, tt.outcome == "forged", about == nil, "whom a forged one names is not put on record as theirs")
 		})
 	}
+
+	t.Run("refuses one that was exchanged", func(t *testing.T) {
+		t.Parallel()
+
+		resp, _ := e.exchange(e.signed(genuine, time.Hour), e.as)
+		e.recalled(resp)
+		resp, id := e.exchange(resp.JSON200.AccessToken, e.as)
+		isProblem(t, errExchange, resp.Body, resp.StatusCode())
+		_, outcome, _, _ := e.record(id)
+		require.Equal(t, "forged", outcome)
+	})
 
 	t.Run("is not for everyone", func(t *testing.T) {
 		t.Parallel()
