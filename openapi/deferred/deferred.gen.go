@@ -55,7 +55,7 @@ type DeferredOperation struct {
 		Status   int     `json:"status"`
 	} `json:"result,omitempty"`
 
-	// State `pending`: not carried out yet. `succeeded`: done, see `result`. `failed`: refused by the service or too old, see `problem`. `withdrawn`: by you.
+	// State `pending`: not carried out yet. `succeeded`: done, see `result`. `failed`: refused by the service, beyond it or too old, see `problem`. `withdrawn`: by you.
 	State DeferredOperationState `json:"state"`
 
 	// Tries How often it was tried since.
@@ -63,7 +63,7 @@ type DeferredOperation struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
-// DeferredOperationState `pending`: not carried out yet. `succeeded`: done, see `result`. `failed`: refused by the service or too old, see `problem`. `withdrawn`: by you.
+// DeferredOperationState `pending`: not carried out yet. `succeeded`: done, see `result`. `failed`: refused by the service, beyond it or too old, see `problem`. `withdrawn`: by you.
 type DeferredOperationState string
 
 // Deferred A request that the platform took on to carry out later.
