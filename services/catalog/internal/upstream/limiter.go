@@ -12,7 +12,7 @@ func newLimiter(s Settings) adaptivelimiter.AdaptiveLimiter[any] {
 	return adaptivelimiter.NewBuilder[any]().
 		WithLimits(s.Floor, s.Ceiling, s.Start).
 		WithMaxLimitFunc(func(inflight int) float64 { return max(float64(s.Start), 2*float64(inflight)) }). // what is not in use is not known
-		WithRecentWindow(100*time.Millisecond, time.Second, 20).
+		WithRecentWindow(100*time.Millisecond, time.Second, 50).
 		WithBaselineWindow(600).
 		WithQueueing(1, 1).
 		Build()
