@@ -225,7 +225,7 @@ func TestAServiceThatIsAwayAnswersAsAProblem(t *testing.T) {
 		}
 		var statuses []int
 		for range 8 {
-			got := admin.get(t, "/appointment/v1/clinics")
+			got := admin.get(t, appointments)
 			comeBack(t, got, http.StatusServiceUnavailable, http.StatusGatewayTimeout)
 			require.Less(t, got.took, 12*time.Second)
 			statuses = append(statuses, got.StatusCode)
@@ -236,7 +236,7 @@ func TestAServiceThatIsAwayAnswersAsAProblem(t *testing.T) {
 			require.NoError(t, syscall.Kill(frozen[name], syscall.SIGCONT))
 		}
 		eventually(t, "back", patience, func() (bool, string) {
-			got := admin.get(t, "/appointment/v1/clinics")
+			got := admin.get(t, appointments)
 			return got.StatusCode == http.StatusOK, got.String()
 		})
 		p.healthy(t)

@@ -138,6 +138,9 @@ func (c *caller) try(ctx context.Context, method, path string, body any, edits .
 		return answer{}, err
 	}
 	defer res.Body.Close()
+	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") { // goes on: how it begins is enough
+		res.Body = io.NopCloser(io.LimitReader(res.Body, 8))
+	}
 	text, err := io.ReadAll(res.Body)
 	return answer{res, text, time.Since(began)}, err
 }
