@@ -53,18 +53,11 @@ func startInstance(t *testing.T, url config.Secret, name string, s *fakeService)
 func (i *instance) kill(t *testing.T, url config.Secret) {
 	t.Helper()
 	i.stop()
-	stopped := make(chan error, 1)
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		stopped <- i.jobs.StopAndCancel(ctx)
-	}()
 	pool, err := pgxpool.New(t.Context(), url.Reveal())
 	require.NoError(t, err)
 	defer pool.Close()
 	_, err = pool.Exec(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()", i.name)
 	require.NoError(t, err)
-	<-stopped
 	i.gone.Wait()
 	i.db.Close()
 }
