@@ -103,7 +103,7 @@ func (c Config) deferral(pool *postgres.DB, ways map[string]*way) (*deferral.Def
 	}
 	return deferral.New(pool, deferral.Config{
 		Upstream: func(service string) http.RoundTripper { return ways[service] }, Target: inside,
-		Out: func(service string) bool { return ways[service].upstream.Shut() },
+		Out:  func(service string) bool { return ways[service].upstream.Shut() },
 		Auth: people, Mailing: mail, PublicURL: c.PublicURL,
 	})
 }
