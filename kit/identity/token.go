@@ -67,6 +67,38 @@ func (s Signer) Sign(i Identity, now time.Time) (string, error) {
 	}).Serialize()
 }
 
+// Open returns the identity that token states and when it was signed, with the key that public finds for its kid. Whether that is
+// to come, has ended or lasts too long is left to judge. The error is a 401, or that of public.
+func Open(token string, public func(kid string) (any, error)) (i Identity, signed time.Time, err error) {
+	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.EdDSA})
+	if err != nil || len(parsed.Headers) != 1 {
+		return i, signed, errBadIdentity.Because(err)
+	}
+	key, err := public(parsed.Headers[0].KeyID)
+	if err != nil {
+		return i, signed, err
+	}
+	var c claims
+	if err := parsed.Claims(key, &c); err != nil {
+		return i, signed, errBadIdentity.Because(err)
+	}
+	if c.Subject == "" || c.IssuedAt == nil || c.Expiry == nil {
+		return i, signed, errBadIdentity.Because(errors.New("no subject, no beginning or no end"))
+	}
+	then := jwt.Expected{Issuer: Issuer, AnyAudience: jwt.Audience{Audience}, Time: c.IssuedAt.Time()}
+	if err := c.ValidateWithLeeway(then, leeway); err != nil {
+		return i, signed, errBadIdentity.Because(err)
+	}
+	i = Identity{
+		Subject: c.Subject, Scopes: strings.Fields(c.Scope), Roles: c.Roles,
+		ClientID: c.ClientID, SessionID: c.SessionID, Expires: c.Expiry.Time(),
+	}
+	if c.Act != nil {
+		i.Actor = c.Act.Subject
+	}
+	return i, c.IssuedAt.Time(), nil
+}
+
 // Verifier checks identities against auth's published keys. One serves all requests.
 type Verifier struct {
 	url      string
@@ -108,30 +140,14 @@ func (v *Verifier) Verify(ctx context.Context, token string, now time.Time) (Ide
 	if i, ok := v.verified.GetIfPresent(token); ok && now.Before(i.Expires) {
 		return i, nil
 	}
-	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.EdDSA})
-	if err != nil || len(parsed.Headers) != 1 {
-		return Identity{}, errBadIdentity.Because(err)
-	}
-	key, err := v.key(ctx, parsed.Headers[0].KeyID, now)
-	if err != nil {
+	i, signed, err := Open(token, func(kid string) (any, error) { return v.key(ctx, kid, now) })
+	switch {
+	case err != nil:
 		return Identity{}, err
-	}
-	var c claims
-	if err := parsed.Claims(key, &c); err != nil {
-		return Identity{}, errBadIdentity.Because(err)
-	}
-	if err := c.ValidateWithLeeway(jwt.Expected{Issuer: Issuer, AnyAudience: jwt.Audience{Audience}, Time: now}, leeway); err != nil {
-		return Identity{}, errBadIdentity.Because(err)
-	}
-	if c.Subject == "" || c.Expiry == nil || c.Expiry.Time().Sub(now) > MaxLifetime+leeway {
-		return Identity{}, errBadIdentity.Because(errors.New("no subject, or it would live too long"))
-	}
-	i := Identity{
-		Subject: c.Subject, Scopes: strings.Fields(c.Scope), Roles: c.Roles,
-		ClientID: c.ClientID, SessionID: c.SessionID, Expires: c.Expiry.Time(),
-	}
-	if c.Act != nil {
-		i.Actor = c.Act.Subject
+	case now.Add(-leeway).After(i.Expires), now.Add(leeway).Before(signed):
+		return Identity{}, errBadIdentity.Because(errors.New("it has ended, or has not begun"))
+	case i.Expires.Sub(now) > MaxLifetime+leeway:
+		return Identity{}, errBadIdentity.Because(errors.New("it would live too long"))
 	}
 	v.verified.Set(token, i)
 	return i, nil

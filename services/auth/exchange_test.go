@@ -93,6 +93,7 @@ func (e *exchanges) recalled(resp *api.ExchangeIdentityResponse) identity.Identi
 	who, err := verifier.Verify(e.t.Context(), resp.JSON200.AccessToken, time.Now())
 	require.NoError(e.t, err, "every service takes it")
 	require.NotEmpty(e.t, who.Actor)
+	require.Empty(e.t, who.SessionID, "it stands for the person, not for a session that may be over")
 	return who
 }
 
