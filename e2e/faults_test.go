@@ -87,11 +87,15 @@ func TestRestartingPostgresHealsByItself(t *testing.T) {
 	for how, restart := range map[string]func(context.Context, string) error{"restarted": p.Restart, "killed": p.Kill} {
 		t.Run(how, func(t *testing.T) {
 			callers := append(p.crowd(t, 4), p.patient(t).application(t, "appointments:read", "appointments:write"))
+			practice, slot := p.newPractice(t), map[*caller]any{}
+			for i, c := range callers {
+				slot[c] = practice.booking(i)
+			}
 			l := startLoad(t, callers, 50*time.Millisecond, func(ctx context.Context, c *caller, n int) (answer, error) {
 				switch n % 3 {
-				case 0:
-					return c.try(ctx, http.MethodPost, "/appointment/v1/me/calendar-feed", nil, key(unique("key")))
-				case 1:
+				case 0: // written together with its key; a new hold gives up the one before
+					return c.try(ctx, http.MethodPost, "/appointment/v1/holds", slot[c], key(unique("key")))
+				case 1: // takes no key
 					return c.try(ctx, http.MethodPost, "/appointment/v1/me/calendar-feed", nil)
 				}
 				return reads(ctx, c, n)
