@@ -6,20 +6,18 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/healthe/healthe/kit/telemetry"
 )
 
 // measure lets the process's metrics read the counts; serving a hit does not touch them.
 func (c *Cache) measure() {
 	meter := otel.Meter("healthe")
-	reads, err := meter.Int64ObservableCounter("cache.reads", metric.WithDescription("Reads, by where their answer came from."))
-	must(err)
-	evictions, err := meter.Int64ObservableCounter("cache.evictions", metric.WithDescription("Answers dropped for want of room or past their time."))
-	must(err)
-	size, err := meter.Int64ObservableGauge("cache.size", metric.WithUnit("By"), metric.WithDescription("Memory that stored answers take."))
-	must(err)
-	entries, err := meter.Int64ObservableGauge("cache.entries", metric.WithDescription("Stored answers."))
-	must(err)
-	_, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+	reads := telemetry.Must(meter.Int64ObservableCounter("cache.reads", metric.WithDescription("Reads, by where their answer came from.")))
+	evictions := telemetry.Must(meter.Int64ObservableCounter("cache.evictions", metric.WithDescription("Answers dropped for want of room or past their time.")))
+	size := telemetry.Must(meter.Int64ObservableGauge("cache.size", metric.WithUnit("By"), metric.WithDescription("Memory that stored answers take.")))
+	entries := telemetry.Must(meter.Int64ObservableGauge("cache.entries", metric.WithDescription("Stored answers.")))
+	telemetry.Must(meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		r := c.Report()
 		for from, n := range map[string]int64{"hit": r.Hits, "miss": r.Misses, "stale": r.Stale, "collapsed": r.Collapsed} {
 			o.ObserveInt64(reads, n, metric.WithAttributes(attribute.String("from", from)))
@@ -28,12 +26,5 @@ func (c *Cache) measure() {
 		o.ObserveInt64(size, r.Bytes)
 		o.ObserveInt64(entries, r.Entries)
 		return nil
-	}, reads, evictions, size, entries)
-	must(err)
-}
-
-func must(err error) {
-	if err != nil {
-		panic(err) // only a wrong name or unit can be the reason
-	}
+	}, reads, evictions, size, entries))
 }

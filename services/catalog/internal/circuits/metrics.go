@@ -6,23 +6,18 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/healthe/healthe/kit/telemetry"
 )
 
 // observe lets the metrics read what is known anyway.
 func (c *Circuits) observe() {
 	meter := otel.Meter("healthe")
-	gauge := func(name, what string) metric.Int64ObservableGauge {
-		g, err := meter.Int64ObservableGauge(name, metric.WithDescription(what))
-		if err != nil {
-			panic(err) // only a wrong name can be the reason
-		}
-		return g
-	}
-	watchers := gauge("circuits.watchers", "Streams that are open.")
-	instances := gauge("circuits.instances", "Instances of the catalog that report, as this one sees it.")
-	unpublished := gauge("circuits.unpublished", "1 while this instance cannot publish what it sees.")
-	overrides := gauge("circuits.override", "1 for each circuit that is forced, by service and state.")
-	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+	watchers := telemetry.Must(meter.Int64ObservableGauge("circuits.watchers", metric.WithDescription("Streams that are open.")))
+	instances := telemetry.Must(meter.Int64ObservableGauge("circuits.instances", metric.WithDescription("Instances of the catalog that report, as this one sees it.")))
+	unpublished := telemetry.Must(meter.Int64ObservableGauge("circuits.unpublished", metric.WithDescription("1 while this instance cannot publish what it sees.")))
+	overrides := telemetry.Must(meter.Int64ObservableGauge("circuits.override", metric.WithDescription("1 for each circuit that is forced, by service and state.")))
+	telemetry.Must(meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		o.ObserveInt64(watchers, c.watchers.Load())
 		o.ObserveInt64(instances, c.instances.Load())
 		away := int64(0)
@@ -34,8 +29,5 @@ func (c *Circuits) observe() {
 			o.ObserveInt64(overrides, 1, metric.WithAttributes(attribute.String("service", f.Service), attribute.String("state", string(f.State))))
 		}
 		return nil
-	}, watchers, instances, unpublished, overrides)
-	if err != nil {
-		panic(err) // the gauges are of this meter
-	}
+	}, watchers, instances, unpublished, overrides))
 }

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/healthe/healthe/kit/telemetry"
 	api "github.com/healthe/healthe/openapi/catalog"
 )
 
@@ -69,20 +70,12 @@ func (c *circuit) measure(report *api.Circuit) {
 
 // observe lets the metrics read what is counted anyway.
 func (u *Upstream) observe(meter metric.Meter) {
-	counter := func(name, what string) metric.Int64ObservableCounter {
-		c, err := meter.Int64ObservableCounter(name, metric.WithDescription(what))
-		must(err)
-		return c
-	}
-	gauge := func(name, what string) metric.Int64ObservableGauge {
-		g, err := meter.Int64ObservableGauge(name, metric.WithDescription(what))
-		must(err)
-		return g
-	}
-	state, running, limit := gauge("upstream.circuit", "0 closed, 1 half open, 2 open."),
-		gauge("upstream.running", "Calls at this moment."), gauge("upstream.limit", "How many calls are let through at once.")
-	calls, retries, hedges := counter("upstream.calls", "Attempts, by what became of them."),
-		counter("upstream.retries", "Attempts after a failed one."), counter("upstream.hedges", "Attempts beside one that took long.")
+	state := telemetry.Must(meter.Int64ObservableGauge("upstream.circuit", metric.WithDescription("0 closed, 1 half open, 2 open.")))
+	running := telemetry.Must(meter.Int64ObservableGauge("upstream.running", metric.WithDescription("Calls at this moment.")))
+	limit := telemetry.Must(meter.Int64ObservableGauge("upstream.limit", metric.WithDescription("How many calls are let through at once.")))
+	calls := telemetry.Must(meter.Int64ObservableCounter("upstream.calls", metric.WithDescription("Attempts, by what became of them.")))
+	retries := telemetry.Must(meter.Int64ObservableCounter("upstream.retries", metric.WithDescription("Attempts after a failed one.")))
+	hedges := telemetry.Must(meter.Int64ObservableCounter("upstream.hedges", metric.WithDescription("Attempts beside one that took long.")))
 	service := attribute.String("upstream", u.name)
 	only := metric.WithAttributes(service)
 	outcomes := map[*atomic.Int64]metric.ObserveOption{}
@@ -92,7 +85,7 @@ func (u *Upstream) observe(meter metric.Meter) {
 	} {
 		outcomes[count] = metric.WithAttributes(service, attribute.String("outcome", outcome))
 	}
-	_, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+	telemetry.Must(meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		o.ObserveInt64(state, stateNumbers[u.Report().State], only)
 		o.ObserveInt64(running, u.counts.running.Load(), only)
 		o.ObserveInt64(limit, int64(u.limiter.Limit()), only)
@@ -102,14 +95,7 @@ func (u *Upstream) observe(meter metric.Meter) {
 			o.ObserveInt64(calls, count.Load(), option)
 		}
 		return nil
-	}, state, running, limit, calls, retries, hedges)
-	must(err)
+	}, state, running, limit, calls, retries, hedges))
 }
 
 var stateNumbers = map[api.CircuitState]int64{api.CircuitStateClosed: 0, api.CircuitStateHalfOpen: 1, api.CircuitStateOpen: 2}
-
-func must(err error) {
-	if err != nil {
-		panic(err) // only a wrong name can be the reason
-	}
-}
