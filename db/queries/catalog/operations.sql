@@ -37,33 +37,37 @@ SELECT count(*), COALESCE(extract(epoch FROM now() - min(created_at)), 0)::bigin
 FROM operations
 WHERE state = 'pending';
 
--- name: LockOperation :one
--- The operation if it is its turn and nobody else is at it.
-SELECT * FROM operations
-WHERE operations.id = @id AND operations.state = 'pending' AND operations.due_at <= @now
+-- name: ClaimOperation :one
+-- The operation if it is its turn and nobody else is at it. Whose lease is over, SetOverdueDue finds.
+UPDATE operations
+SET claim = @claim::uuid, due_at = @until
+WHERE operations.id = @id AND operations.state = 'pending' AND operations.claim IS NULL AND operations.due_at <= @now
     AND NOT EXISTS (
         SELECT FROM operations AS earlier
         WHERE earlier.user_id = operations.user_id AND earlier.service = operations.service AND earlier.state = 'pending' AND earlier.id < operations.id
     )
-FOR UPDATE SKIP LOCKED;
+RETURNING *;
 
--- name: SetOperationDue :exec
+-- name: SetOperationDue :one
+-- Nothing if somebody else took over.
 UPDATE operations
-SET due_at = @due_at, tries = tries + @tried::int, faults = faults + @faulted::int, updated_at = @now
-WHERE id = @id;
+SET claim = NULL, due_at = @due_at, tries = tries + @tried::int, faults = faults + @faulted::int, updated_at = @now
+WHERE id = @id AND claim = @claim
+RETURNING id;
 
 -- name: EndOperation :one
+-- Nothing if somebody else took over.
 UPDATE operations
 SET state = @state, status = sqlc.narg('status'), location = sqlc.narg('location'), problem = sqlc.narg('problem'), tries = tries + @tried::int,
-    body = NULL, proof = NULL, updated_at = @now, ended_at = @now::timestamptz
-WHERE id = @id
+    claim = NULL, body = NULL, proof = NULL, updated_at = @now, ended_at = @now::timestamptz
+WHERE id = @id AND claim IS NOT DISTINCT FROM sqlc.narg('claim')
 RETURNING *;
 
 -- name: SetNextDue :many
--- Whose turn it is after one has ended.
+-- Whose turn it is after one has ended, unless somebody is at it already.
 UPDATE operations
 SET due_at = @now
-WHERE operations.id = (
+WHERE operations.claim IS NULL AND operations.id = (
     SELECT next.id FROM operations AS next
     WHERE next.user_id = @user_id AND next.service = @service AND next.state = 'pending'
     ORDER BY next.id
@@ -73,9 +77,9 @@ WHERE operations.id = (
 RETURNING operations.id;
 
 -- name: SetOverdueDue :many
--- Those whose try is overdue although nobody is at it: a process ended in the middle.
+-- Those whose try or whose lease is overdue: a process ended in the middle.
 UPDATE operations
-SET due_at = @now
+SET claim = NULL, due_at = @now
 WHERE operations.id IN (
     SELECT overdue.id FROM operations AS overdue
     WHERE overdue.state = 'pending' AND overdue.due_at < @before
@@ -99,9 +103,6 @@ WHERE user_id = @user_id AND (@client_id::text = '' OR client_id = @client_id) A
     AND (sqlc.narg('state')::operation_state IS NULL OR state = sqlc.narg('state'))
 ORDER BY id DESC
 LIMIT @max_rows;
-
--- name: SetLockTimeout :exec
-SELECT set_config('lock_timeout', '300ms', true);
 
 -- name: LockOwnOperation :one
 SELECT * FROM operations

@@ -22,8 +22,9 @@ import (
 )
 
 const (
-	tryTime      = 15 * time.Second // for all of a try, well below the time of a job
-	exchangeTime = 2 * time.Second  // of it, while no worker does anything else
+	tryTime      = 8 * time.Second  // for all of a try
+	leaseTime    = 10 * time.Second // for who makes it: until then nobody else begins
+	exchangeTime = 2 * time.Second  // of a try, while no worker does anything else
 	maxProblem   = 64 << 10         // bytes
 	maxLocation  = 2000
 	maxFaults    = 3 // a longestPause apart: what a service cannot do by then, it cannot do

@@ -1,9 +1,9 @@
 // Package deferral takes on writes while their service is out and carries them out when it is back: under the user's
 // identity, in order, once.
 //
-// The row of an operation is all there is to know. A River job is one try of it, made while the row is locked, so that a
-// process that dies gives it back at once; the try ends in a transaction that says what became of it and makes the job of
-// the next. A job too many finds that there is nothing to do, and for one too few Run looks.
+// The row of an operation is all there is to know. A River job is one try of it, made on a lease of the row; the try ends in
+// a transaction that says what became of it and makes the job of the next. A job too many finds that there is nothing to do,
+// and for one too few, or a process that died with its lease, Run looks.
 package deferral
 
 import (
@@ -33,7 +33,7 @@ const (
 	maxPending = 20 // of one user
 
 	sweepEvery = time.Second
-	overdue    = time.Second // a try that nobody has begun so long after its time needs another job: River's leader may be gone
+	overdue    = time.Second // a try not begun, or a lease not given back, so long after its time needs another job: River's leader may be gone
 	maxOverdue = 100         // at once: more than one process works at
 	storeTime  = 3 * time.Second
 )
@@ -55,14 +55,17 @@ type Deferral struct {
 	store *store.Queries
 	jobs  *jobs.Client
 	now   func() time.Time
-	// How long a job may wait, how often that is looked at, and how long the next try waits.
-	overdue, sweepEvery time.Duration
-	pace                func(waited time.Duration) time.Duration
+	// How long a try and its lease last, how long a job may wait, how often that is looked at, and how long the next try waits.
+	tryTime, leaseTime, overdue, sweepEvery time.Duration
+	pace                                    func(waited time.Duration) time.Duration
 }
 
 // New returns a Deferral whose work is done by Run.
 func New(db *postgres.DB, cfg Config) (*Deferral, error) {
-	d := &Deferral{cfg: cfg, db: db, store: store.New(db), now: time.Now, overdue: overdue, sweepEvery: sweepEvery, pace: pace}
+	d := &Deferral{
+		cfg: cfg, db: db, store: store.New(db), now: time.Now,
+		tryTime: tryTime, leaseTime: leaseTime, overdue: overdue, sweepEvery: sweepEvery, pace: pace,
+	}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &replayer{deferral: d})
 	river.AddWorker(workers, &mailer{deferral: d})

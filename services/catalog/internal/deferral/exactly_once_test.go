@@ -2,16 +2,19 @@ package deferral
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
@@ -25,6 +28,7 @@ type instance struct {
 	*Deferral
 	name string
 	db   *postgres.DB
+	dead atomic.Bool
 	stop context.CancelFunc
 	gone sync.WaitGroup
 }
@@ -35,10 +39,18 @@ func startInstance(t *testing.T, url config.Secret, name string, s *fakeService)
 	require.NoError(t, err)
 	cfg.ConnConfig.RuntimeParams["application_name"] = name
 	cfg.MaxConns = 16
+	i := &instance{name: name}
+	cfg.AfterConnect = func(context.Context, *pgx.Conn) error { // not before: kill does not see a connection that is being made
+		if i.dead.Load() {
+			return errors.New("killed")
+		}
+		return nil
+	}
 	pool, err := pgxpool.NewWithConfig(context.WithoutCancel(t.Context()), cfg)
 	require.NoError(t, err)
-	i := &instance{name: name, db: postgres.New(pool)}
+	i.db = postgres.New(pool)
 	i.Deferral = newDeferral(t, i.db, s, &fakeAuth{}, &fakeMail{})
+	i.tryTime, i.leaseTime = 400*time.Millisecond, 500*time.Millisecond
 	i.overdue, i.sweepEvery = 100*time.Millisecond, 50*time.Millisecond
 	i.pace = func(time.Duration) time.Duration { return 5 * time.Millisecond }
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -49,9 +61,10 @@ func startInstance(t *testing.T, url config.Secret, name string, s *fakeService)
 	return i
 }
 
-// kill is what kill -9 is to the database and to the services: the connections are gone, and what was sent was sent.
+// kill is what kill -9 is to the database and to the services: the connections are gone for good, and what was sent was sent.
 func (i *instance) kill(t *testing.T, url config.Secret) {
 	t.Helper()
+	i.dead.Store(true)
 	i.stop()
 	pool, err := pgxpool.New(t.Context(), url.Reveal())
 	require.NoError(t, err)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/healthe/healthe/kit/identity"
 	"github.com/healthe/healthe/kit/page"
@@ -17,8 +16,6 @@ import (
 	"github.com/healthe/healthe/openapi/problem"
 	"github.com/healthe/healthe/services/catalog/internal/store"
 )
-
-const lockNotAvailable = "55P03"
 
 var (
 	errEnded  = problem.Conflict("operation-ended", "This write was carried out, refused or withdrawn already.")
@@ -60,30 +57,28 @@ func (d *Deferral) Get(ctx context.Context, who identity.Identity, id uuid.UUID)
 	if row.State != store.OperationStatePending {
 		return toAPI(row), nil, nil
 	}
-	seconds := int(row.DueAt.Sub(d.now())/time.Second) + 1
-	return toAPI(row), new(max(seconds, 1)), nil
+	seconds := 1
+	if row.Claim == nil { // else it is due when the lease is over, and known before
+		seconds = max(seconds, int(row.DueAt.Sub(d.now())/time.Second)+1)
+	}
+	return toAPI(row), &seconds, nil
 }
 
 // Withdraw has one of who's operations not carried out any more.
 func (d *Deferral) Withdraw(ctx context.Context, who identity.Identity, id uuid.UUID) error {
-	err := pgx.BeginFunc(ctx, d.db, func(tx pgx.Tx) error {
-		q := store.New(tx)
-		if err := q.SetLockTimeout(ctx); err != nil { // long enough for whoever only looks at it
-			return err
-		}
-		row, err := q.LockOwnOperation(ctx, store.LockOwnOperationParams{ID: id, UserID: who.UserID(), ClientID: who.ClientID})
+	return pgx.BeginFunc(ctx, d.db, func(tx pgx.Tx) error {
+		row, err := store.New(tx).LockOwnOperation(ctx, store.LockOwnOperationParams{ID: id, UserID: who.UserID(), ClientID: who.ClientID})
 		if err != nil {
 			return missing(err)
 		}
 		if row.State != store.OperationStatePending {
 			return errEnded
 		}
+		if row.Claim != nil && row.DueAt.After(d.now()) {
+			return errAtWork
+		}
 		return d.end(ctx, tx, row, verdict{state: store.OperationStateWithdrawn})
 	})
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == lockNotAvailable {
-		return errAtWork.Because(err)
-	}
-	return err
 }
 
 func missing(err error) error {

@@ -35,24 +35,32 @@ type replayer struct {
 
 // Work tries an operation if it is its turn. A failure to do so is of the database; the sweep finds the operation again.
 func (w *replayer) Work(ctx context.Context, job *river.Job[replayJob]) error {
-	d := w.deferral
-	return pgx.BeginFunc(ctx, d.db, func(tx pgx.Tx) error {
-		row, err := store.New(tx).LockOperation(ctx, store.LockOperationParams{ID: job.Args.ID, Now: d.now().Add(time.Second)})
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil // over, not due, behind another, or somebody else is at it
-		}
-		if err != nil {
-			return err
-		}
-		v := d.try(ctx, row)
-		if ctx.Err() != nil {
-			return ctx.Err() // this process ends: what the answer would have been, the next try finds out
-		}
+	d, now := w.deferral, w.deferral.now()
+	trying, cancel := context.WithTimeout(ctx, d.tryTime) // begins before the lease does, and so ends before it
+	defer cancel()
+	row, err := d.store.ClaimOperation(trying, store.ClaimOperationParams{
+		Claim: uuid.New(), Until: now.Add(d.leaseTime), ID: job.Args.ID, Now: now.Add(time.Second),
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil // over, not due, behind another, or somebody else is at it
+	}
+	if err != nil {
+		return err
+	}
+	v := d.try(trying, row)
+	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), storeTime) // what is known is kept even if this process ends
+	defer cancel()
+	err = pgx.BeginFunc(ctx, d.db, func(tx pgx.Tx) error {
 		if v.state == store.OperationStatePending {
 			return d.postpone(ctx, tx, row, v)
 		}
 		return d.end(ctx, tx, row, v)
 	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		slog.WarnContext(ctx, "deferred write was taken over", "operation", row.Operation, "id", row.ID)
+		return nil // what they find out counts
+	}
+	return err
 }
 
 // try carries an operation out, or finds out why not.
@@ -63,12 +71,10 @@ func (d *Deferral) try(ctx context.Context, row store.Operation) verdict {
 	if d.cfg.Out != nil && d.cfg.Out(row.Service) {
 		return verdict{state: store.OperationStatePending}
 	}
-	ctx, cancel := context.WithTimeout(ctx, tryTime)
-	defer cancel()
 	return d.call(ctx, row)
 }
 
-// postpone makes the next try.
+// postpone makes the next try, or returns pgx.ErrNoRows if row is somebody else's by now.
 func (d *Deferral) postpone(ctx context.Context, tx pgx.Tx, row store.Operation, v verdict) error {
 	now := d.now()
 	pause := d.pace(now.Sub(row.CreatedAt))
@@ -78,23 +84,21 @@ func (d *Deferral) postpone(ctx context.Context, tx pgx.Tx, row store.Operation,
 		due = row.ExpiresAt
 	}
 	slog.InfoContext(ctx, "deferred write waits", "operation", row.Operation, "id", row.ID, "error", v.cause)
-	params := store.SetOperationDueParams{DueAt: due, Tried: v.tried, Now: now, ID: row.ID}
+	params := store.SetOperationDueParams{DueAt: due, Tried: v.tried, Now: now, ID: row.ID, Claim: row.Claim}
 	if v.fault != nil {
 		params.Faulted = 1
 	}
-	if err := store.New(tx).SetOperationDue(ctx, params); err != nil {
+	if _, err := store.New(tx).SetOperationDue(ctx, params); err != nil {
 		return err
 	}
 	return d.enqueue(ctx, tx, due, row.ID)
 }
 
-// end writes down what became of an operation, tells the user if need be, and lets the next one go on.
+// end writes down what became of an operation, tells the user if need be, and lets the next one go on. It returns
+// pgx.ErrNoRows if row is somebody else's by now. The row is locked before the user, as Withdraw does.
 func (d *Deferral) end(ctx context.Context, tx pgx.Tx, row store.Operation, v verdict) error {
 	q, now := store.New(tx), d.now()
-	if err := q.LockUser(ctx, row.UserID.String()); err != nil { // else one that is being added would not be seen to be next
-		return err
-	}
-	params := store.EndOperationParams{State: v.state, Tried: v.tried, Now: now, ID: row.ID}
+	params := store.EndOperationParams{State: v.state, Tried: v.tried, Now: now, ID: row.ID, Claim: row.Claim}
 	switch v.state {
 	case store.OperationStateSucceeded:
 		params.Status = new(int32(v.status)) //nolint:gosec // of HTTP
@@ -109,6 +113,9 @@ func (d *Deferral) end(ctx context.Context, tx pgx.Tx, row store.Operation, v ve
 	}
 	ended, err := q.EndOperation(ctx, params)
 	if err != nil {
+		return err
+	}
+	if err := q.LockUser(ctx, row.UserID.String()); err != nil { // else one that is being added would not be seen to be next
 		return err
 	}
 	if mail := letter(ended); mail != nil {

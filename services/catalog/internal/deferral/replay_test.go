@@ -1,6 +1,7 @@
 package deferral
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"testing"
@@ -235,6 +236,92 @@ func TestReplayNeedsAnIdentity(t *testing.T) {
 	}
 }
 
+// TestLease: no lock is held while the service is asked, and who is asked for too long loses their turn.
+func TestLease(t *testing.T) {
+	t.Parallel()
+
+	// begins makes a try that hangs in the service until release, and has ended when it returns.
+	begins := func(b *bench, ctx context.Context, id uuid.UUID) (release func()) {
+		begun, hung, ended := make(chan struct{}), make(chan struct{}), make(chan error)
+		b.service.does(nil, func() { close(begun); <-hung })
+		go func() {
+			ended <- (&replayer{deferral: b.Deferral}).Work(ctx, &river.Job[replayJob]{Args: replayJob{id}})
+		}()
+		<-begun
+		b.service.does(nil, nil)
+		return func() { b.t.Helper(); close(hung); require.NoError(b.t, <-ended) }
+	}
+
+	t.Run("holds no connection, and nobody else begins", func(t *testing.T) {
+		t.Parallel()
+
+		b, user := newBench(t), uuid.New()
+		id := b.takes(user, "k")
+		release := begins(b, t.Context(), id)
+		require.Zero(t, b.db.Pool().Stat().AcquiredConns())
+		_, wait, err := b.Get(t.Context(), identity.Identity{Subject: user.String()}, id)
+		require.NoError(t, err)
+		require.Equal(t, 1, *wait, "worth asking before the lease is over")
+		b.tries(id)
+		require.EqualValues(t, 1, b.auth.asked.Load())
+		release()
+		require.Equal(t, deferred.Succeeded, b.get(user, id).State)
+	})
+
+	for name, withdrawn := range map[string]bool{"is taken over when it is over": false, "keeps nobody from withdrawing when it is over": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			b, user := newBench(t), uuid.New()
+			id := b.takes(user, "k")
+			release := begins(b, t.Context(), id)
+			_, err := b.db.Exec(t.Context(), "UPDATE operations SET due_at = now() - interval '1 hour'")
+			require.NoError(t, err)
+			want := deferred.Withdrawn
+			if withdrawn {
+				require.NoError(t, b.Withdraw(t.Context(), identity.Identity{Subject: user.String()}, id))
+			} else {
+				want = deferred.Failed
+				b.service.does(says(http.StatusConflict, "slot-taken"), nil)
+				require.NoError(t, b.recover(t.Context()))
+				b.tries(id)
+			}
+			release()
+			require.Equal(t, want, b.get(user, id).State, "a late verdict is dropped")
+		})
+	}
+
+	t.Run("ends with the verdict when the process stops", func(t *testing.T) {
+		t.Parallel()
+
+		b, user := newBench(t), uuid.New()
+		id := b.takes(user, "k")
+		ctx, stop := context.WithCancel(t.Context())
+		release := begins(b, ctx, id)
+		stop()
+		require.Eventually(t, func() bool { return b.get(user, id).Tries == 1 }, time.Minute, 5*time.Millisecond)
+		release()
+		require.Equal(t, deferred.Pending, b.get(user, id).State, "nobody heard what the service said")
+		b.tries(id) // and not behind the lease
+		require.Equal(t, deferred.Succeeded, b.get(user, id).State)
+
+		id = b.takes(user, "heard")
+		ctx, stop = context.WithCancel(t.Context())
+		b.cfg.Upstream = func(string) http.RoundTripper { return stopper(stop) }
+		require.NoError(t, (&replayer{deferral: b.Deferral}).Work(ctx, &river.Job[replayJob]{Args: replayJob{id}}))
+		require.Error(t, ctx.Err())
+		require.Equal(t, deferred.Succeeded, b.get(user, id).State)
+	})
+}
+
+// stopper stops the process as soon as the service has answered.
+type stopper func()
+
+func (s stopper) RoundTrip(*http.Request) (*http.Response, error) {
+	s()
+	return &http.Response{StatusCode: http.StatusCreated, Header: http.Header{}, Body: http.NoBody}, nil
+}
+
 // TestBusyWorkers: what hangs does not add up.
 func TestBusyWorkers(t *testing.T) {
 	t.Parallel()
@@ -327,6 +414,7 @@ func TestWithdrawnIsNotCarriedOut(t *testing.T) {
 	<-begun
 	require.ErrorIs(t, b.Withdraw(t.Context(), me, first), errAtWork)
 	require.NoError(t, b.Withdraw(t.Context(), me, second), "the one behind it is nobody's yet")
+	require.ErrorIs(t, b.Withdraw(t.Context(), me, first), errAtWork, "and the first is not let go by that")
 	close(release)
 	<-tried
 	require.ErrorIs(t, b.Withdraw(t.Context(), me, first), errEnded)

@@ -150,4 +150,5 @@ type Operation struct {
 	UpdatedAt      time.Time
 	ExpiresAt      time.Time
 	EndedAt        *time.Time
+	Claim          *uuid.UUID
 }

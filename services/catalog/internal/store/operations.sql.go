@@ -12,6 +12,62 @@ import (
 	"github.com/google/uuid"
 )
 
+const claimOperation = `-- name: ClaimOperation :one
+UPDATE operations
+SET claim = $1::uuid, due_at = $2
+WHERE operations.id = $3 AND operations.state = 'pending' AND operations.claim IS NULL AND operations.due_at <= $4
+    AND NOT EXISTS (
+        SELECT FROM operations AS earlier
+        WHERE earlier.user_id = operations.user_id AND earlier.service = operations.service AND earlier.state = 'pending' AND earlier.id < operations.id
+    )
+RETURNING id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, faults, due_at, created_at, updated_at, expires_at, ended_at, claim
+`
+
+type ClaimOperationParams struct {
+	Claim uuid.UUID
+	Until time.Time
+	ID    uuid.UUID
+	Now   time.Time
+}
+
+// The operation if it is its turn and nobody else is at it. Whose lease is over, SetOverdueDue finds.
+func (q *Queries) ClaimOperation(ctx context.Context, arg ClaimOperationParams) (Operation, error) {
+	row := q.db.QueryRow(ctx, claimOperation,
+		arg.Claim,
+		arg.Until,
+		arg.ID,
+		arg.Now,
+	)
+	var i Operation
+	err := row.Scan(
+		&i.ID,
+		&i.UserID,
+		&i.ClientID,
+		&i.Service,
+		&i.Operation,
+		&i.Method,
+		&i.Target,
+		&i.Header,
+		&i.Body,
+		&i.Proof,
+		&i.IdempotencyKey,
+		&i.RequestHash,
+		&i.State,
+		&i.Status,
+		&i.Location,
+		&i.Problem,
+		&i.Tries,
+		&i.Faults,
+		&i.DueAt,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.ExpiresAt,
+		&i.EndedAt,
+		&i.Claim,
+	)
+	return i, err
+}
+
 const countPending = `-- name: CountPending :one
 SELECT count(*), COALESCE(extract(epoch FROM now() - min(created_at)), 0)::bigint AS oldest_s
 FROM operations
@@ -37,7 +93,7 @@ INSERT INTO operations (
 SELECT $1, $2, $3, $4, $5, $6, $7, $8::bytea, $9::text, $10::text, $11,
     $12::timestamptz, $12::timestamptz, $12::timestamptz, $13
 WHERE (SELECT count(*) FROM operations WHERE user_id = $1 AND state = 'pending') < $14::int
-RETURNING id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, faults, due_at, created_at, updated_at, expires_at, ended_at
+RETURNING id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, faults, due_at, created_at, updated_at, expires_at, ended_at, claim
 `
 
 type CreateOperationParams struct {
@@ -100,6 +156,7 @@ func (q *Queries) CreateOperation(ctx context.Context, arg CreateOperationParams
 		&i.UpdatedAt,
 		&i.ExpiresAt,
 		&i.EndedAt,
+		&i.Claim,
 	)
 	return i, err
 }
@@ -117,9 +174,9 @@ func (q *Queries) DeleteOldOperations(ctx context.Context, before time.Time) err
 const endOperation = `-- name: EndOperation :one
 UPDATE operations
 SET state = $1, status = $2, location = $3, problem = $4, tries = tries + $5::int,
-    body = NULL, proof = NULL, updated_at = $6, ended_at = $6::timestamptz
-WHERE id = $7
-RETURNING id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, faults, due_at, created_at, updated_at, expires_at, ended_at
+    claim = NULL, body = NULL, proof = NULL, updated_at = $6, ended_at = $6::timestamptz
+WHERE id = $7 AND claim IS NOT DISTINCT FROM $8
+RETURNING id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, faults, due_at, created_at, updated_at, expires_at, ended_at, claim
 `
 
 type EndOperationParams struct {
@@ -130,8 +187,10 @@ type EndOperationParams struct {
 	Tried    int32
 	Now      time.Time
 	ID       uuid.UUID
+	Claim    *uuid.UUID
 }
 
+// Nothing if somebody else took over.
 func (q *Queries) EndOperation(ctx context.Context, arg EndOperationParams) (Operation, error) {
 	row := q.db.QueryRow(ctx, endOperation,
 		arg.State,
@@ -141,6 +200,7 @@ func (q *Queries) EndOperation(ctx context.Context, arg EndOperationParams) (Ope
 		arg.Tried,
 		arg.Now,
 		arg.ID,
+		arg.Claim,
 	)
 	var i Operation
 	err := row.Scan(
@@ -167,12 +227,13 @@ func (q *Queries) EndOperation(ctx context.Context, arg EndOperationParams) (Ope
 		&i.UpdatedAt,
 		&i.ExpiresAt,
 		&i.EndedAt,
+		&i.Claim,
 	)
 	return i, err
 }
 
 const getOperation = `-- name: GetOperation :one
-SELECT id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, faults, due_at, created_at, updated_at, expires_at, ended_at FROM operations
+SELECT id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, faults, due_at, created_at, updated_at, expires_at, ended_at, claim FROM operations
 WHERE id = $1 AND user_id = $2 AND ($3::text = '' OR client_id = $3)
 `
 
@@ -209,12 +270,13 @@ func (q *Queries) GetOperation(ctx context.Context, arg GetOperationParams) (Ope
 		&i.UpdatedAt,
 		&i.ExpiresAt,
 		&i.EndedAt,
+		&i.Claim,
 	)
 	return i, err
 }
 
 const getOperationByKey = `-- name: GetOperationByKey :one
-SELECT id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, faults, due_at, created_at, updated_at, expires_at, ended_at FROM operations
+SELECT id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, faults, due_at, created_at, updated_at, expires_at, ended_at, claim FROM operations
 WHERE user_id = $1 AND client_id = $2 AND service = $3 AND operation = $4 AND idempotency_key = $5::text
 `
 
@@ -259,6 +321,7 @@ func (q *Queries) GetOperationByKey(ctx context.Context, arg GetOperationByKeyPa
 		&i.UpdatedAt,
 		&i.ExpiresAt,
 		&i.EndedAt,
+		&i.Claim,
 	)
 	return i, err
 }
@@ -280,7 +343,7 @@ func (q *Queries) HasPending(ctx context.Context, arg HasPendingParams) (bool, e
 }
 
 const listOperations = `-- name: ListOperations :many
-SELECT id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, faults, due_at, created_at, updated_at, expires_at, ended_at FROM operations
+SELECT id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, faults, due_at, created_at, updated_at, expires_at, ended_at, claim FROM operations
 WHERE user_id = $1 AND ($2::text = '' OR client_id = $2) AND id < $3
     AND ($4::operation_state IS NULL OR state = $4)
 ORDER BY id DESC
@@ -334,6 +397,7 @@ func (q *Queries) ListOperations(ctx context.Context, arg ListOperationsParams) 
 			&i.UpdatedAt,
 			&i.ExpiresAt,
 			&i.EndedAt,
+			&i.Claim,
 		); err != nil {
 			return nil, err
 		}
@@ -345,55 +409,8 @@ func (q *Queries) ListOperations(ctx context.Context, arg ListOperationsParams) 
 	return items, nil
 }
 
-const lockOperation = `-- name: LockOperation :one
-SELECT id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, faults, due_at, created_at, updated_at, expires_at, ended_at FROM operations
-WHERE operations.id = $1 AND operations.state = 'pending' AND operations.due_at <= $2
-    AND NOT EXISTS (
-        SELECT FROM operations AS earlier
-        WHERE earlier.user_id = operations.user_id AND earlier.service = operations.service AND earlier.state = 'pending' AND earlier.id < operations.id
-    )
-FOR UPDATE SKIP LOCKED
-`
-
-type LockOperationParams struct {
-	ID  uuid.UUID
-	Now time.Time
-}
-
-// The operation if it is its turn and nobody else is at it.
-func (q *Queries) LockOperation(ctx context.Context, arg LockOperationParams) (Operation, error) {
-	row := q.db.QueryRow(ctx, lockOperation, arg.ID, arg.Now)
-	var i Operation
-	err := row.Scan(
-		&i.ID,
-		&i.UserID,
-		&i.ClientID,
-		&i.Service,
-		&i.Operation,
-		&i.Method,
-		&i.Target,
-		&i.Header,
-		&i.Body,
-		&i.Proof,
-		&i.IdempotencyKey,
-		&i.RequestHash,
-		&i.State,
-		&i.Status,
-		&i.Location,
-		&i.Problem,
-		&i.Tries,
-		&i.Faults,
-		&i.DueAt,
-		&i.CreatedAt,
-		&i.UpdatedAt,
-		&i.ExpiresAt,
-		&i.EndedAt,
-	)
-	return i, err
-}
-
 const lockOwnOperation = `-- name: LockOwnOperation :one
-SELECT id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, faults, due_at, created_at, updated_at, expires_at, ended_at FROM operations
+SELECT id, user_id, client_id, service, operation, method, target, header, body, proof, idempotency_key, request_hash, state, status, location, problem, tries, faults, due_at, created_at, updated_at, expires_at, ended_at, claim FROM operations
 WHERE id = $1 AND user_id = $2 AND ($3::text = '' OR client_id = $3)
 FOR UPDATE
 `
@@ -431,6 +448,7 @@ func (q *Queries) LockOwnOperation(ctx context.Context, arg LockOwnOperationPara
 		&i.UpdatedAt,
 		&i.ExpiresAt,
 		&i.EndedAt,
+		&i.Claim,
 	)
 	return i, err
 }
@@ -484,19 +502,10 @@ func (q *Queries) ReleaseKeys(ctx context.Context) error {
 	return err
 }
 
-const setLockTimeout = `-- name: SetLockTimeout :exec
-SELECT set_config('lock_timeout', '300ms', true)
-`
-
-func (q *Queries) SetLockTimeout(ctx context.Context) error {
-	_, err := q.db.Exec(ctx, setLockTimeout)
-	return err
-}
-
 const setNextDue = `-- name: SetNextDue :many
 UPDATE operations
 SET due_at = $1
-WHERE operations.id = (
+WHERE operations.claim IS NULL AND operations.id = (
     SELECT next.id FROM operations AS next
     WHERE next.user_id = $2 AND next.service = $3 AND next.state = 'pending'
     ORDER BY next.id
@@ -512,7 +521,7 @@ type SetNextDueParams struct {
 	Service string
 }
 
-// Whose turn it is after one has ended.
+// Whose turn it is after one has ended, unless somebody is at it already.
 func (q *Queries) SetNextDue(ctx context.Context, arg SetNextDueParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, setNextDue, arg.Now, arg.UserID, arg.Service)
 	if err != nil {
@@ -533,10 +542,11 @@ func (q *Queries) SetNextDue(ctx context.Context, arg SetNextDueParams) ([]uuid.
 	return items, nil
 }
 
-const setOperationDue = `-- name: SetOperationDue :exec
+const setOperationDue = `-- name: SetOperationDue :one
 UPDATE operations
-SET due_at = $1, tries = tries + $2::int, faults = faults + $3::int, updated_at = $4
-WHERE id = $5
+SET claim = NULL, due_at = $1, tries = tries + $2::int, faults = faults + $3::int, updated_at = $4
+WHERE id = $5 AND claim = $6
+RETURNING id
 `
 
 type SetOperationDueParams struct {
@@ -545,22 +555,27 @@ type SetOperationDueParams struct {
 	Faulted int32
 	Now     time.Time
 	ID      uuid.UUID
+	Claim   *uuid.UUID
 }
 
-func (q *Queries) SetOperationDue(ctx context.Context, arg SetOperationDueParams) error {
-	_, err := q.db.Exec(ctx, setOperationDue,
+// Nothing if somebody else took over.
+func (q *Queries) SetOperationDue(ctx context.Context, arg SetOperationDueParams) (uuid.UUID, error) {
+	row := q.db.QueryRow(ctx, setOperationDue,
 		arg.DueAt,
 		arg.Tried,
 		arg.Faulted,
 		arg.Now,
 		arg.ID,
+		arg.Claim,
 	)
-	return err
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
 }
 
 const setOverdueDue = `-- name: SetOverdueDue :many
 UPDATE operations
-SET due_at = $1
+SET claim = NULL, due_at = $1
 WHERE operations.id IN (
     SELECT overdue.id FROM operations AS overdue
     WHERE overdue.state = 'pending' AND overdue.due_at < $2
@@ -581,7 +596,7 @@ type SetOverdueDueParams struct {
 	MaxRows int32
 }
 
-// Those whose try is overdue although nobody is at it: a process ended in the middle.
+// Those whose try or whose lease is overdue: a process ended in the middle.
 func (q *Queries) SetOverdueDue(ctx context.Context, arg SetOverdueDueParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, setOverdueDue, arg.Now, arg.Before, arg.MaxRows)
 	if err != nil {
