@@ -63,20 +63,26 @@ func (d *Deferral) Defer(ctx context.Context, r Request) (deferred.DeferredOpera
 		Now: now, ExpiresAt: now.Add(lifetime), MaxPending: maxPending,
 	}
 	var row store.Operation
+	var made bool
 	err = pgx.BeginFunc(ctx, d.db, func(tx pgx.Tx) error {
 		var err error
-		row, err = d.take(ctx, tx, params)
+		row, err = known(ctx, store.New(tx), params)
+		if made = errors.Is(err, pgx.ErrNoRows); made {
+			row, err = d.create(ctx, tx, params)
+		}
 		return err
 	})
 	if err != nil {
 		return deferred.DeferredOperation{}, err
 	}
+	if made {
+		d.metrics.taken.Add(ctx, 1, of(row.Service))
+	}
 	return toAPI(row), nil
 }
 
-// take returns the operation that the key names, made now if there is none.
-func (d *Deferral) take(ctx context.Context, tx pgx.Tx, p store.CreateOperationParams) (store.Operation, error) {
-	q := store.New(tx)
+// known returns the operation that the key names, or pgx.ErrNoRows; then nobody else makes one until the transaction ends.
+func known(ctx context.Context, q *store.Queries, p store.CreateOperationParams) (store.Operation, error) {
 	if err := q.LockUser(ctx, p.UserID.String()); err != nil {
 		return store.Operation{}, err
 	}
@@ -92,10 +98,12 @@ func (d *Deferral) take(ctx context.Context, tx pgx.Tx, p store.CreateOperationP
 		return row, errOtherRequest
 	case err == nil && (row.State == store.OperationStateWithdrawn || row.State == store.OperationStateFailed):
 		return row, errEnded // 202 would promise that it is carried out
-	case err == nil || !errors.Is(err, pgx.ErrNoRows):
-		return row, err
 	}
-	row, err = q.CreateOperation(ctx, p)
+	return row, err
+}
+
+func (d *Deferral) create(ctx context.Context, tx pgx.Tx, p store.CreateOperationParams) (store.Operation, error) {
+	row, err := store.New(tx).CreateOperation(ctx, p)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return row, errTooMany
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
+	"go.opentelemetry.io/otel"
 
 	"github.com/healthe/healthe/kit/jobs"
 	"github.com/healthe/healthe/kit/postgres"
@@ -50,11 +51,12 @@ type Config struct {
 
 // Deferral keeps the deferred writes of all users. Each instance of the catalog has one, on the same database.
 type Deferral struct {
-	cfg   Config
-	db    *postgres.DB
-	store *store.Queries
-	jobs  *jobs.Client
-	now   func() time.Time
+	cfg     Config
+	db      *postgres.DB
+	store   *store.Queries
+	jobs    *jobs.Client
+	metrics metrics
+	now     func() time.Time
 	// How long a try and its lease last, how long a job may wait, how often that is looked at, and how long the next try waits.
 	tryTime, leaseTime, overdue, sweepEvery time.Duration
 	pace                                    func(waited time.Duration) time.Duration
@@ -66,6 +68,7 @@ func New(db *postgres.DB, cfg Config) (*Deferral, error) {
 		cfg: cfg, db: db, store: store.New(db), now: time.Now,
 		tryTime: tryTime, leaseTime: leaseTime, overdue: overdue, sweepEvery: sweepEvery, pace: pace,
 	}
+	d.observe(otel.Meter("healthe"))
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &replayer{deferral: d})
 	river.AddWorker(workers, &mailer{deferral: d})

@@ -66,8 +66,10 @@ func (d *Deferral) Get(ctx context.Context, who identity.Identity, id uuid.UUID)
 
 // Withdraw has one of who's operations not carried out any more.
 func (d *Deferral) Withdraw(ctx context.Context, who identity.Identity, id uuid.UUID) error {
-	return pgx.BeginFunc(ctx, d.db, func(tx pgx.Tx) error {
-		row, err := store.New(tx).LockOwnOperation(ctx, store.LockOwnOperationParams{ID: id, UserID: who.UserID(), ClientID: who.ClientID})
+	var row store.Operation
+	err := pgx.BeginFunc(ctx, d.db, func(tx pgx.Tx) error {
+		var err error
+		row, err = store.New(tx).LockOwnOperation(ctx, store.LockOwnOperationParams{ID: id, UserID: who.UserID(), ClientID: who.ClientID})
 		if err != nil {
 			return missing(err)
 		}
@@ -79,6 +81,10 @@ func (d *Deferral) Withdraw(ctx context.Context, who identity.Identity, id uuid.
 		}
 		return d.end(ctx, tx, row, verdict{state: store.OperationStateWithdrawn})
 	})
+	if err == nil {
+		d.metrics.hasEnded(ctx, row.Service, store.OperationStateWithdrawn)
+	}
+	return err
 }
 
 func missing(err error) error {

@@ -48,6 +48,7 @@ func (w *replayer) Work(ctx context.Context, job *river.Job[replayJob]) error {
 		return err
 	}
 	v := d.try(trying, row)
+	d.metrics.tries.Add(ctx, int64(v.tried), of(row.Service))
 	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), storeTime) // what is known is kept even if this process ends
 	defer cancel()
 	err = pgx.BeginFunc(ctx, d.db, func(tx pgx.Tx) error {
@@ -59,6 +60,9 @@ func (w *replayer) Work(ctx context.Context, job *river.Job[replayJob]) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		slog.WarnContext(ctx, "deferred write was taken over", "operation", row.Operation, "id", row.ID)
 		return nil // what they find out counts
+	}
+	if err == nil && v.state != store.OperationStatePending {
+		d.metrics.hasEnded(ctx, row.Service, v.state)
 	}
 	return err
 }
