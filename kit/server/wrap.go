@@ -32,9 +32,7 @@ var soundRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
 // Wrap adds what every request gets: an id, a deadline, a trace, a measurement, one log line,
 // a bounded body, and an answer even if the operation panics.
 func Wrap(next http.Handler) http.Handler {
-	duration := telemetry.Must(otel.Meter("healthe").Float64Histogram("http.server.request.duration", metric.WithUnit("s"),
-		metric.WithDescription("How long requests took, by operation and status."),
-		metric.WithExplicitBucketBoundaries(.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10)))
+	duration := telemetry.Duration(otel.Meter("healthe"), "http.server.request.duration", "How long requests took, by operation and status.")
 	tracer := otel.Tracer("healthe")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()

@@ -51,11 +51,3 @@ func Setup(ctx context.Context, service, instance string, level slog.Level) (htt
 	otel.SetTracerProvider(traces)
 	return page, traces.Shutdown, nil
 }
-
-// Must returns an instrument. Only a wrong name or unit makes it panic.
-func Must[T any](instrument T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return instrument
-}

@@ -121,7 +121,7 @@ func TestMetrics(t *testing.T) {
 
 	var all metricdata.ResourceMetrics
 	require.NoError(t, reader.Collect(t.Context(), &all))
-	got := map[string]int64{}
+	got, took := map[string]int64{}, map[string]uint64{}
 	for _, m := range all.ScopeMetrics[0].Metrics {
 		var points []metricdata.DataPoint[int64]
 		switch data := m.Data.(type) {
@@ -129,6 +129,12 @@ func TestMetrics(t *testing.T) {
 			points = data.DataPoints
 		case metricdata.Sum[int64]:
 			points = data.DataPoints
+		case metricdata.Histogram[float64]:
+			for _, point := range data.DataPoints {
+				service, _ := point.Attributes.Value("upstream")
+				outcome, _ := point.Attributes.Value("outcome")
+				took[m.Name+" "+m.Unit+" "+service.AsString()+" "+outcome.AsString()] = point.Count
+			}
 		}
 		for _, point := range points {
 			service, _ := point.Attributes.Value("upstream")
@@ -142,4 +148,5 @@ func TestMetrics(t *testing.T) {
 		"upstream.calls answered": 1, "upstream.calls failed": 3, "upstream.calls late": 0, "upstream.calls gone": 0,
 		"upstream.calls broke_up": 0, "upstream.calls rejected_open": 1, "upstream.calls rejected_full": 0,
 	}, got)
+	require.Equal(t, map[string]uint64{"upstream.request.duration s toys answered": 1, "upstream.request.duration s toys failed": 3}, took)
 }

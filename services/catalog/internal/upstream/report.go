@@ -21,16 +21,17 @@ type counts struct {
 	retries, hedges                       atomic.Int64
 }
 
-func (c *counts) ended(err error, v verdict) {
+// ended returns what counts attempts that ended so.
+func (c *counts) ended(err error, v verdict) *atomic.Int64 {
 	switch {
 	case errors.Is(err, ErrTimeout):
-		c.late.Add(1)
+		return &c.late
 	case v.failed:
-		c.failed.Add(1)
+		return &c.failed
 	case err != nil:
-		c.gone.Add(1)
+		return &c.gone
 	default:
-		c.answered.Add(1)
+		return &c.answered
 	}
 }
 
@@ -68,7 +69,7 @@ func (c *circuit) measure(report *api.Circuit) {
 	report.P50Ms, report.P95Ms, report.P99Ms = took[0], took[1], took[2]
 }
 
-// observe lets the metrics read what is counted anyway.
+// observe lets the metrics read what is counted anyway, and measures how long attempts take.
 func (u *Upstream) observe(meter metric.Meter) {
 	state := telemetry.Must(meter.Int64ObservableGauge("upstream.circuit", metric.WithDescription("0 closed, 1 half open, 2 open.")))
 	running := telemetry.Must(meter.Int64ObservableGauge("upstream.running", metric.WithDescription("Calls at this moment.")))
@@ -78,20 +79,21 @@ func (u *Upstream) observe(meter metric.Meter) {
 	hedges := telemetry.Must(meter.Int64ObservableCounter("upstream.hedges", metric.WithDescription("Attempts beside one that took long.")))
 	service := attribute.String("upstream", u.name)
 	only := metric.WithAttributes(service)
-	outcomes := map[*atomic.Int64]metric.ObserveOption{}
+	u.outcomes = map[*atomic.Int64]metric.MeasurementOption{}
 	for count, outcome := range map[*atomic.Int64]string{
 		&u.counts.answered: "answered", &u.counts.failed: "failed", &u.counts.late: "late", &u.counts.gone: "gone",
 		&u.counts.brokeUp: "broke_up", &u.counts.open: "rejected_open", &u.counts.full: "rejected_full",
 	} {
-		outcomes[count] = metric.WithAttributes(service, attribute.String("outcome", outcome))
+		u.outcomes[count] = metric.WithAttributes(service, attribute.String("outcome", outcome))
 	}
+	u.duration = telemetry.Duration(meter, "upstream.request.duration", "How long attempts took until their answer began, by what became of them.")
 	telemetry.Must(meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		o.ObserveInt64(state, stateNumbers[u.Report().State], only)
 		o.ObserveInt64(running, u.counts.running.Load(), only)
 		o.ObserveInt64(limit, int64(u.limiter.Limit()), only)
 		o.ObserveInt64(retries, u.counts.retries.Load(), only)
 		o.ObserveInt64(hedges, u.counts.hedges.Load(), only)
-		for count, option := range outcomes {
+		for count, option := range u.outcomes {
 			o.ObserveInt64(calls, count.Load(), option)
 		}
 		return nil

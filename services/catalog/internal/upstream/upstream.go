@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go"
@@ -12,6 +13,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/bulkhead"
 	"github.com/failsafe-go/failsafe-go/timeout"
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
 
 	"github.com/healthe/healthe/kit/contract"
 	"github.com/healthe/healthe/kit/telemetry"
@@ -55,6 +57,8 @@ type Upstream struct {
 	limiter   adaptivelimiter.AdaptiveLimiter[any]
 	bulkheads map[string]bulkhead.Bulkhead[any] // by operation
 	counts    counts
+	outcomes  map[*atomic.Int64]metric.MeasurementOption // by what counts them
+	duration  metric.Float64Histogram
 }
 
 // New returns the way to the service of that name. Settings.Base takes the place of the network.
@@ -160,7 +164,9 @@ func (u *Upstream) attempt(c *call, r *http.Request, p *Policy) (*http.Response,
 		u.circuit.note(v, took)
 	}
 	place.leave(!mute && (v.slow || !v.failed)) // what fails at once would make the service look fast
-	u.counts.ended(err, v)
+	ended := u.counts.ended(err, v)
+	ended.Add(1)
+	u.duration.Record(r.Context(), took.Seconds(), u.outcomes[ended])
 	switch {
 	case mute:
 		u.circuit.release(permit)
