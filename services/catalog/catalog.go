@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/getkin/kin-openapi/openapi3"
+
 	"github.com/healthe/healthe/db"
 	"github.com/healthe/healthe/kit/config"
 	"github.com/healthe/healthe/kit/contract"
@@ -34,7 +36,7 @@ type Config struct {
 // New builds the service. An instance starts only with its database, and goes on without it: then no write is kept for
 // later, and copies serve only while a service is out.
 func New(ctx context.Context, cfg Config) (*server.Service, error) {
-	policies, err := upstream.LoadPolicies(coreServices)
+	docs, policies, err := contracts()
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +48,7 @@ func New(ctx context.Context, cfg Config) (*server.Service, error) {
 		return nil, err
 	}
 	copies := cache.New(pool.Pool(), cfg.CacheBytes, upstream.Out)
-	ways, err := cfg.ways(policies, copies, upstream.Defaults)
+	ways, err := cfg.ways(docs, policies, copies, upstream.Defaults)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +74,7 @@ func New(ctx context.Context, cfg Config) (*server.Service, error) {
 }
 
 // ways returns how each core service is reached.
-func (c Config) ways(policies upstream.Policies, copies *cache.Cache, s upstream.Settings) (map[string]*way, error) {
+func (c Config) ways(docs map[string]*openapi3.T, policies upstream.Policies, copies *cache.Cache, s upstream.Settings) (map[string]*way, error) {
 	all := map[string]*way{}
 	for _, name := range coreServices {
 		address, elsewhere := c.UpstreamURLs[name]
@@ -83,7 +85,10 @@ func (c Config) ways(policies upstream.Policies, copies *cache.Cache, s upstream
 		if err != nil || target.Host == "" {
 			return nil, fmt.Errorf("%q is no URL at which %s could be reached: INTERNAL_URL must be Traefik's internal entry point", address, name)
 		}
-		all[name] = newWay(upstream.New(name, policies, s), target, policies, copies)
+		all[name] = &way{
+			doc: docs[name], upstream: upstream.New(name, policies, s), target: target,
+			policies: policies, cache: copies, kept: kept(policies, name),
+		}
 	}
 	return all, nil
 }

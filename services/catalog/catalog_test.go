@@ -62,7 +62,7 @@ func newCatalog(t *testing.T, internalURL string, core *fakeCore, s upstream.Set
 	t.Helper()
 
 	core.issuer = identitytest.New(t)
-	policies, err := upstream.LoadPolicies(coreServices)
+	docs, policies, err := contracts()
 	require.NoError(t, err)
 	pool := dbtest.New(t, "catalog")
 	copies := cache.New(pool.Pool(), 1<<20, upstream.Out)
@@ -70,7 +70,7 @@ func newCatalog(t *testing.T, internalURL string, core *fakeCore, s upstream.Set
 	var listening sync.WaitGroup
 	listening.Go(func() { _ = copies.Listen(ctx) })
 	t.Cleanup(func() { stop(); listening.Wait() })
-	ways, err := Config{Config: kit.Config{InternalURL: internalURL}}.ways(policies, copies, s)
+	ways, err := Config{Config: kit.Config{InternalURL: internalURL}}.ways(docs, policies, copies, s)
 	require.NoError(t, err)
 	later, err := deferral.New(pool, deferral.Config{}) // takes writes on, and carries none out
 	require.NoError(t, err)

@@ -2,9 +2,12 @@ package catalog
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/healthe/healthe/kit/contract"
 	"github.com/healthe/healthe/openapi/appointment"
@@ -13,10 +16,26 @@ import (
 	"github.com/healthe/healthe/openapi/problem"
 	"github.com/healthe/healthe/services/catalog/internal/circuits"
 	"github.com/healthe/healthe/services/catalog/internal/deferral"
+	"github.com/healthe/healthe/services/catalog/internal/upstream"
 )
 
 // coreServices are those whose public operations are served here, each under its own path.
 var coreServices = []string{"appointment", "auth", "mailing"}
+
+// contracts reads those of the core services, and what they say of resilience. The error lists every mistake in all of them.
+func contracts() (map[string]*openapi3.T, upstream.Policies, error) {
+	docs, wrong := map[string]*openapi3.T{}, []error(nil)
+	for _, name := range coreServices {
+		doc, err := contract.Load(name)
+		if err != nil {
+			wrong = append(wrong, err)
+			continue
+		}
+		docs[name] = doc
+	}
+	policies, err := upstream.PoliciesOf(docs)
+	return docs, policies, errors.Join(append(wrong, err)...)
+}
 
 // gateway finds who answers for a path by its first part, which is the name of the service.
 type gateway map[string]http.Handler
@@ -24,11 +43,8 @@ type gateway map[string]http.Handler
 func newHandler(ways map[string]*way, d *deferral.Deferral, c *circuits.Circuits, schemes contract.Schemes) (http.Handler, error) {
 	all := gateway{}
 	for _, name := range coreServices {
-		doc, err := contract.Load(name)
-		if err != nil {
-			return nil, err
-		}
-		if all[name], err = newProxy(doc, ways[name], d, schemes); err != nil {
+		var err error
+		if all[name], err = newProxy(ways[name], d, schemes); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}

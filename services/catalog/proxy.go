@@ -31,7 +31,7 @@ type proxy struct {
 	reverse  httputil.ReverseProxy
 }
 
-func newProxy(doc *openapi3.T, w *way, d *deferral.Deferral, schemes contract.Schemes) (http.Handler, error) {
+func newProxy(w *way, d *deferral.Deferral, schemes contract.Schemes) (http.Handler, error) {
 	p := &proxy{way: w, deferral: d}
 	p.reverse = httputil.ReverseProxy{
 		Rewrite:        p.rewrite,
@@ -41,7 +41,7 @@ func newProxy(doc *openapi3.T, w *way, d *deferral.Deferral, schemes contract.Sc
 		ErrorLog:       slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn), // an answer that broke off
 		BufferPool:     buffers,
 	}
-	return contract.HandlerOf(publicPart(doc), schemes, p)
+	return contract.HandlerOf(publicPart(w.doc), schemes, p)
 }
 
 // publicPart takes out of a contract what only other services may ask.

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"sync"
 
+	"github.com/getkin/kin-openapi/openapi3"
+
 	"github.com/healthe/healthe/kit/identity"
 	"github.com/healthe/healthe/services/catalog/internal/cache"
 	"github.com/healthe/healthe/services/catalog/internal/upstream"
@@ -16,6 +18,7 @@ import (
 // way is how everyone in the catalog reaches one core service: through the copies of its answers, and its circuit. It is the
 // transport of the proxy, of the composites' clients and of what is carried out later.
 type way struct {
+	doc      *openapi3.T
 	upstream *upstream.Upstream
 	target   *url.URL
 	policies upstream.Policies
@@ -23,17 +26,18 @@ type way struct {
 	kept     map[string]*cache.Policy // by operation; nil: no copies
 }
 
-func newWay(u *upstream.Upstream, target *url.URL, policies upstream.Policies, c *cache.Cache) *way {
-	w := &way{upstream: u, target: target, policies: policies, cache: c, kept: map[string]*cache.Policy{}}
+// kept says how the answers of a service are kept.
+func kept(policies upstream.Policies, service string) map[string]*cache.Policy {
+	all := map[string]*cache.Policy{}
 	for _, p := range policies.All() {
-		if p.Service == u.Name() && p.Cache != nil {
-			w.kept[p.Operation] = &cache.Policy{
+		if p.Service == service && p.Cache != nil {
+			all[p.Operation] = &cache.Policy{
 				Operation: copies(p.Service, p.Operation), TTL: p.Cache.TTL, Stale: p.Cache.Stale,
 				Shared: p.Public, StaleIfError: p.OnFailure == upstream.Stale,
 			}
 		}
 	}
-	return w
+	return all
 }
 
 // copies names the answers of an operation among those of all services.

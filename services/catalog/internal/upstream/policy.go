@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
-
-	"github.com/healthe/healthe/kit/contract"
 )
 
 // OnFailure is what is done for a caller when the service cannot answer.
@@ -60,22 +58,7 @@ type shape struct {
 	segments        int
 }
 
-// LoadPolicies reads the contracts of services. Its error lists every mistake in all of them.
-func LoadPolicies(services []string) (Policies, error) {
-	docs, wrong := map[string]*openapi3.T{}, []error(nil)
-	for _, service := range services {
-		doc, err := contract.Load(service)
-		if err != nil {
-			wrong = append(wrong, err)
-			continue
-		}
-		docs[service] = doc
-	}
-	all, err := PoliciesOf(docs)
-	return all, errors.Join(append(wrong, err)...)
-}
-
-// PoliciesOf does the same for contracts at hand, by the names of their services.
+// PoliciesOf reads contracts, by the names of their services. Its error lists every mistake in all of them.
 func PoliciesOf(docs map[string]*openapi3.T) (Policies, error) {
 	all := Policies{map[string]map[string]*Policy{}, map[shape][]*Policy{}, map[string]map[string][]string{}}
 	var wrong []error

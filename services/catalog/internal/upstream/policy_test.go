@@ -6,13 +6,22 @@ import (
 	"testing"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/stretchr/testify/require"
+
+	"github.com/healthe/healthe/kit/contract"
 )
 
 func TestContractsAreSound(t *testing.T) {
 	t.Parallel()
 
-	all, err := LoadPolicies([]string{"appointment", "auth", "mailing"})
+	docs := map[string]*openapi3.T{}
+	for _, service := range []string{"appointment", "auth", "mailing"} {
+		doc, err := contract.Load(service)
+		require.NoError(t, err)
+		docs[service] = doc
+	}
+	all, err := PoliciesOf(docs)
 	require.NoError(t, err)
 
 	book := all.ByID("appointment", "bookAppointment")
