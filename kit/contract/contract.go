@@ -211,3 +211,21 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx := context.WithValue(identity.NewContext(r.Context(), caller), operationKey{}, op)
 	g.next.ServeHTTP(w, r.WithContext(ctx))
 }
+
+// Private keeps what only someone known may read out of every cache, unless the contract lets the catalog keep copies of it
+// for them. Where a copy is good for a while, nothing is said here, and the catalog has clients ask each time.
+func Private(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		op, _ := Current(r.Context())
+		resilience, _ := op.Doc.Extensions["x-healthe-resilience"].(map[string]any)
+		cache, kept := resilience["cache"].(map[string]any)
+		switch {
+		case identity.Caller(r.Context()).Subject == "":
+		case !kept:
+			w.Header().Set("Cache-Control", "no-store")
+		case cache["ttl"] == "0s":
+			w.Header().Set("Cache-Control", "private, max-age=0")
+		}
+		next.ServeHTTP(w, r)
+	})
+}

@@ -108,6 +108,21 @@ func (d *DB) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 // Begin starts a transaction; it makes pgx.BeginFunc(ctx, db, ...) work.
 func (d *DB) Begin(ctx context.Context) (pgx.Tx, error) { return d.in(ctx).Begin(ctx) }
 
+const maxTries = 5
+
+// AtOnce runs f in a transaction, and again when Postgres had to break a deadlock: f must have no effect outside of it.
+// Where the request has an Idempotency-Key this is a savepoint in the request's transaction.
+func (d *DB) AtOnce(ctx context.Context, f func(pgx.Tx) error) error {
+	var err error
+	for range maxTries {
+		err = pgx.BeginFunc(ctx, d, f)
+		if pg, ok := errors.AsType[*pgconn.PgError](err); !ok || pg.Code != "40P01" && pg.Code != "40001" {
+			break
+		}
+	}
+	return err
+}
+
 // Constraint returns the name of the constraint that err violates, "" if it violates none.
 func Constraint(err error) string {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {

@@ -16,6 +16,7 @@ import (
 	"github.com/healthe/healthe/kit/jobs"
 	"github.com/healthe/healthe/kit/postgres"
 	"github.com/healthe/healthe/kit/server"
+	"github.com/healthe/healthe/mail"
 	"github.com/healthe/healthe/openapi/mailing"
 	"github.com/healthe/healthe/services/appointment/internal/store"
 )
@@ -30,7 +31,7 @@ type Config struct {
 
 // New builds the service.
 func New(ctx context.Context, cfg Config) (*server.Service, error) {
-	mail, err := mailing.NewClientWithResponses(cfg.InternalURL, mailing.WithHTTPClient(cfg.Neighbours("mail:send")))
+	mails, err := mailing.NewClientWithResponses(cfg.InternalURL, mailing.WithHTTPClient(cfg.Neighbours("mail:send")))
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +42,7 @@ func New(ctx context.Context, cfg Config) (*server.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := newService(pool, newPost(mail), cfg.Rules, cfg.PublicURL)
+	s, err := newService(pool, mail.New(mails), cfg.Rules, cfg.PublicURL)
 	if err != nil {
 		return nil, err
 	}
@@ -55,11 +56,11 @@ func New(ctx context.Context, cfg Config) (*server.Service, error) {
 	}, nil
 }
 
-func newService(pool *postgres.DB, mail post, rules Rules, publicURL string) (*service, error) {
+func newService(pool *postgres.DB, post mail.Post, rules Rules, publicURL string) (*service, error) {
 	s := &service{db: pool, store: store.New(pool), rules: rules, publicURL: publicURL, now: time.Now}
 	workers := river.NewWorkers()
-	river.AddWorker(workers, &mailer{service: s, post: mail})
-	river.AddWorker(workers, &reminder{service: s, post: mail})
+	river.AddWorker(workers, &mailer{service: s, post: post})
+	river.AddWorker(workers, &reminder{service: s, post: post})
 	river.AddWorker(workers, &offerEnder{service: s})
 	river.AddWorker(workers, &slotOfferer{service: s})
 	river.AddWorker(workers, &sweeper{service: s})

@@ -24,6 +24,7 @@ import (
 	"github.com/healthe/healthe/kit/server"
 	"github.com/healthe/healthe/kittest/contracttest"
 	"github.com/healthe/healthe/kittest/identitytest"
+	"github.com/healthe/healthe/mail"
 	api "github.com/healthe/healthe/openapi/appointment"
 	"github.com/healthe/healthe/openapi/mailing"
 )
@@ -71,7 +72,7 @@ func newBench(t testing.TB) *bench {
 func bareBench(t testing.TB) *bench {
 	t.Helper()
 	b := &bench{t: t, issuer: identitytest.New(t), post: &fakeMailing{mails: map[string]mailing.NewMessage{}}, clock: &clock{at: noon}}
-	s, err := newService(dbtest.New(t, "appointment"), newPost(b.post), usual, "https://healthe.example")
+	s, err := newService(dbtest.New(t, "appointment"), mail.New(b.post), usual, "https://healthe.example")
 	require.NoError(t, err)
 	s.now = b.clock.now
 	b.service = s
@@ -223,7 +224,7 @@ func (b *bench) work() {
 		if row.Scan(&id, &kind, &args) != nil {
 			return
 		}
-		s, mail := b.service, newPost(b.post)
+		s, mail := b.service, mail.New(b.post)
 		switch kind {
 		case "mail":
 			do(b, &mailer{service: s, post: mail}, args)

@@ -4,10 +4,11 @@ go 1.26.0
 
 require (
 	github.com/arran4/golang-ical v0.3.4
-	github.com/failsafe-go/failsafe-go v0.9.8
+	github.com/failsafe-go/failsafe-go v0.9.8 // indirect
 	github.com/google/uuid v1.6.0
 	github.com/healthe/healthe/db v0.0.0
 	github.com/healthe/healthe/kit v0.0.0
+	github.com/healthe/healthe/mail v0.0.0
 	github.com/healthe/healthe/openapi v0.0.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/oapi-codegen/runtime v1.8.0
@@ -83,6 +84,7 @@ require (
 replace (
 	github.com/healthe/healthe/db => ../../db
 	github.com/healthe/healthe/kit => ../../kit
+	github.com/healthe/healthe/mail => ../../mail
 	github.com/healthe/healthe/openapi => ../../openapi
 )
 

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"github.com/healthe/healthe/mail"
 	"github.com/healthe/healthe/openapi/mailing"
 	"github.com/healthe/healthe/services/appointment/internal/store"
 )
@@ -19,11 +20,6 @@ const (
 	eventBooked    = "a new appointment"
 	eventMoved     = "an appointment was moved"
 	eventCancelled = "an appointment was cancelled"
-)
-
-const (
-	mailTries    = 1000 // with the delays of mailDelay most of a day
-	longestDelay = 2 * time.Minute
 )
 
 // mailJob tells someone about an appointment. It says what was true when it was made, in identifiers and times alone.
@@ -41,7 +37,7 @@ type mailJob struct {
 }
 
 func (mailJob) Kind() string                 { return "mail" }
-func (mailJob) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: mailTries} }
+func (mailJob) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: mail.Tries} }
 
 // key is the same however often the job runs, so that the mail arrives once.
 func (j mailJob) key() string {
@@ -76,7 +72,7 @@ type remindJob struct {
 }
 
 func (remindJob) Kind() string                 { return "remind" }
-func (remindJob) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: mailTries} }
+func (remindJob) InsertOpts() river.InsertOpts { return river.InsertOpts{MaxAttempts: mail.Tries} }
 
 func (s *service) enqueue(ctx context.Context, tx pgx.Tx, todo []river.InsertManyParams) error {
 	if len(todo) == 0 {
@@ -123,22 +119,17 @@ func (s *service) reminders(a store.AppointmentDetail) []river.InsertManyParams 
 	if !at.After(s.now()) {
 		return nil
 	}
-	return []river.InsertManyParams{{Args: remindJob{a.ID, a.Sequence}, InsertOpts: &river.InsertOpts{ScheduledAt: at, MaxAttempts: mailTries}}}
-}
-
-// mailDelay grows to a bound: when mailing is back, no mail waits long.
-func mailDelay(attempt int) time.Duration {
-	return min(time.Second<<min(attempt, 10), longestDelay)
+	return []river.InsertManyParams{{Args: remindJob{a.ID, a.Sequence}, InsertOpts: &river.InsertOpts{ScheduledAt: at, MaxAttempts: mail.Tries}}}
 }
 
 type mailer struct {
 	river.WorkerDefaults[mailJob]
 	service *service
-	post    post
+	post    mail.Post
 }
 
 func (w *mailer) NextRetry(job *river.Job[mailJob]) time.Time {
-	return time.Now().Add(mailDelay(job.Attempt))
+	return time.Now().Add(mail.Delay(job.Attempt))
 }
 
 func (w *mailer) Work(ctx context.Context, job *river.Job[mailJob]) error {
@@ -152,17 +143,17 @@ func (w *mailer) Work(ctx context.Context, job *river.Job[mailJob]) error {
 	if job.Args.overtaken(a, w.service.now()) {
 		return nil
 	}
-	return w.post.send(ctx, job.Args.key(), w.service.compose(job.Args, a))
+	return w.post.Send(ctx, job.Args.key(), w.service.compose(job.Args, a))
 }
 
 type reminder struct {
 	river.WorkerDefaults[remindJob]
 	service *service
-	post    post
+	post    mail.Post
 }
 
 func (w *reminder) NextRetry(job *river.Job[remindJob]) time.Time {
-	return time.Now().Add(mailDelay(job.Attempt))
+	return time.Now().Add(mail.Delay(job.Attempt))
 }
 
 func (w *reminder) Work(ctx context.Context, job *river.Job[remindJob]) error {
@@ -177,7 +168,7 @@ func (w *reminder) Work(ctx context.Context, job *river.Job[remindJob]) error {
 		return nil // it was moved or cancelled, or nobody needs reminding any more
 	}
 	mail := mailTo(a.PatientID, row(a), "appointment_reminder")
-	return w.post.send(ctx, mail.key(), w.service.compose(mail, a))
+	return w.post.Send(ctx, mail.key(), w.service.compose(mail, a))
 }
 
 // compose says in a mail what the job was made for; the names are those of today.

@@ -13,6 +13,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
 
+	"github.com/healthe/healthe/mail"
 	api "github.com/healthe/healthe/openapi/appointment"
 	"github.com/healthe/healthe/openapi/mailing"
 )
@@ -162,14 +163,14 @@ func TestMailWaitsForMailing(t *testing.T) { // X-12: a mail that cannot be sent
 	b := newBench(t)
 	a := b.mustBook(b.addPatient(), b.addDoctor(), slotAt(3, 9, 0))
 	job := &river.Job[mailJob]{Args: mailJob{Template: "appointment_booked", AppointmentID: a.ID, To: a.Patient.ID, StartsAt: a.StartsAt, EndsAt: a.EndsAt}}
-	w := &mailer{service: b.service, post: newPost(b.post)}
+	w := &mailer{service: b.service, post: mail.New(b.post)}
 	b.post.down = true
 	require.Error(t, w.Work(t.Context(), job))
 	b.post.down = false
 	require.NoError(t, w.Work(t.Context(), job))
 	require.NoError(t, w.Work(t.Context(), job), "its answer was lost, so it runs again")
 	require.Len(t, b.post.sent("appointment_booked"), 1)
-	w.post = newPost(refusing{})
+	w.post = mail.New(refusing{})
 	err := w.Work(t.Context(), job)
 	_, cancelled := errors.AsType[*river.JobCancelError](err)
 	require.True(t, cancelled, "no further try helps: %v", err)

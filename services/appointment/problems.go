@@ -3,10 +3,8 @@ package appointment
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/healthe/healthe/kit/postgres"
 	"github.com/healthe/healthe/openapi/problem"
@@ -75,18 +73,7 @@ func found(err error, thing string) error {
 	return err
 }
 
-const maxTries = 5
-
-// atOnce runs f in a transaction, and again when Postgres had to break a deadlock: f must have no effect outside of it.
-// Where the request has an Idempotency-Key this is a savepoint in the request's transaction.
+// atOnce runs f in a transaction; see postgres.DB.AtOnce.
 func (s *service) atOnce(ctx context.Context, f func(tx pgx.Tx, q *store.Queries) error) error {
-	var err error
-	for range maxTries {
-		err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error { return f(tx, s.store.WithTx(tx)) })
-		pg, ok := errors.AsType[*pgconn.PgError](err)
-		if !ok || !slices.Contains([]string{"40P01", "40001"}, pg.Code) {
-			break
-		}
-	}
-	return explain(err)
+	return explain(s.db.AtOnce(ctx, func(tx pgx.Tx) error { return f(tx, s.store.WithTx(tx)) }))
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/healthe/healthe/kit/postgres"
 	"github.com/healthe/healthe/kit/server"
 	"github.com/healthe/healthe/kittest/identitytest"
+	"github.com/healthe/healthe/mail"
 	api "github.com/healthe/healthe/openapi/appointment"
 	"github.com/healthe/healthe/services/appointment/internal/store"
 )
@@ -73,7 +74,7 @@ type yard struct {
 func newYard(b *testing.B) *yard {
 	b.Helper()
 	y := &yard{issuer: identitytest.New(b), client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
-	s, err := newService(openDB(b), newPost(&fakeMailing{}), usual, "https://healthe.example")
+	s, err := newService(openDB(b), mail.New(&fakeMailing{}), usual, "https://healthe.example")
 	require.NoError(b, err)
 	y.s = s
 	h, err := newHandler(s, contract.Schemes{"healthe": y.issuer.Verifier.Authenticate})

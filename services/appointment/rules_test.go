@@ -121,10 +121,3 @@ func TestCheckOverride(t *testing.T) {
 	require.Equal(t, errTooFarAhead, usual.checkOverride(noon.Add(181*allDay), noon))
 	require.Equal(t, errOddOverride, usual.checkOverride(noon.Add(time.Second), noon))
 }
-
-func TestMailDelay(t *testing.T) {
-	t.Parallel()
-
-	require.Equal(t, 2*time.Second, mailDelay(1))
-	require.Equal(t, longestDelay, mailDelay(1000))
-}
