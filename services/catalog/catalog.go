@@ -17,7 +17,6 @@ import (
 	"github.com/healthe/healthe/kit/postgres"
 	"github.com/healthe/healthe/kit/server"
 	"github.com/healthe/healthe/openapi/auth"
-	api "github.com/healthe/healthe/openapi/catalog"
 	"github.com/healthe/healthe/openapi/mailing"
 	"github.com/healthe/healthe/services/catalog/internal/cache"
 	"github.com/healthe/healthe/services/catalog/internal/circuits"
@@ -57,11 +56,7 @@ func New(ctx context.Context, cfg Config) (*server.Service, error) {
 		return nil, err
 	}
 	seen := circuits.New(circuits.Config{
-		DB: pool, Sources: sources(ways), Cache: copies.Report, Life: unbounded,
-		Deferred: func(ctx context.Context) (api.DeferredWrites, error) {
-			pending, oldest, err := waiting.Backlog(ctx)
-			return api.DeferredWrites{Pending: &pending, OldestS: new(int64(oldest.Seconds()))}, err
-		},
+		DB: pool, Sources: sources(ways), Cache: copies.Report, Backlog: waiting.Backlog, Life: unbounded,
 	})
 	handler, err := newHandler(ways, waiting, seen, contract.Schemes{"healthe": cfg.Verifier().Authenticate})
 	if err != nil {

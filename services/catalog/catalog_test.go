@@ -74,7 +74,7 @@ func newCatalog(t *testing.T, internalURL string, core *fakeCore, s upstream.Set
 	require.NoError(t, err)
 	later, err := deferral.New(pool, deferral.Config{}) // takes writes on, and carries none out
 	require.NoError(t, err)
-	seen := circuits.New(circuits.Config{Sources: sources(ways), Cache: copies.Report, Life: unbounded})
+	seen := circuits.New(circuits.Config{DB: pool, Sources: sources(ways), Cache: copies.Report, Backlog: later.Backlog, Life: unbounded})
 	h, err := newHandler(ways, later, seen, contract.Schemes{"healthe": core.issuer.Verifier.Authenticate})
 	require.NoError(t, err)
 	srv := httptest.NewServer(withLife(kit.Wrap(h)))

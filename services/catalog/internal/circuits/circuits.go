@@ -3,7 +3,6 @@
 package circuits
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -37,21 +36,21 @@ type Source interface {
 
 // Config is what the circuits are made of.
 type Config struct {
-	DB       *postgres.DB // nil: this instance is alone, and nothing can be forced
-	Instance string       // "": a random one
-	Sources  map[string]Source
-	Cache    func() api.CacheReport
-	Deferred func(context.Context) (api.DeferredWrites, error) // nil: not known
-	Life     func(context.Context) context.Context             // of a stream, which outlasts a request's deadline
+	DB      *postgres.DB
+	Sources map[string]Source
+	Cache   func() api.CacheReport
+	Backlog func(context.Context) (pending int64, oldest time.Duration, err error) // of deferred writes
+	Life    func(context.Context) context.Context                                  // of a stream, which outlasts a request's deadline
 }
 
 // Circuits implements the operations tagged `circuits` of openapi/catalog.yaml.
 type Circuits struct {
 	Config
-	store  *store.Queries
-	others *broadcast.Broadcast
-	stir   chan struct{} // overrides may have changed
-	sheet  *sheet
+	instance string // its name, a random one
+	store    *store.Queries
+	others   *broadcast.Broadcast
+	stir     chan struct{} // overrides may have changed
+	sheet    *sheet
 
 	following sync.Mutex // so that what was read first is applied first
 
@@ -66,12 +65,11 @@ type Circuits struct {
 
 // New returns circuits that are by themselves until Run.
 func New(cfg Config) *Circuits {
-	cfg.Instance = cmp.Or(cfg.Instance, strings.ToLower(rand.Text()[:10]))
-	c := &Circuits{Config: cfg, stir: make(chan struct{}, 1), sheet: newSheet(), latest: newFrame(nil)}
-	if cfg.DB != nil {
-		c.store = store.New(cfg.DB)
-		c.others = broadcast.New(cfg.DB.Pool(), "circuit_overrides", func(string) { c.wake() }, c.wake)
+	c := &Circuits{
+		Config: cfg, instance: strings.ToLower(rand.Text()[:10]), store: store.New(cfg.DB),
+		stir: make(chan struct{}, 1), sheet: newSheet(), latest: newFrame(nil),
 	}
+	c.others = broadcast.New(cfg.DB.Pool(), "circuit_overrides", func(string) { c.wake() }, c.wake)
 	c.observe()
 	return c
 }
@@ -80,11 +78,9 @@ func New(cfg Config) *Circuits {
 func (c *Circuits) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	defer parts.Wait()
-	if c.store != nil {
-		parts.Go(func() { _ = c.others.Listen(ctx) }) // ends with ctx only
-		parts.Go(func() { c.follow(ctx) })
-		defer c.withdraw(ctx)
-	}
+	parts.Go(func() { _ = c.others.Listen(ctx) }) // ends with ctx only
+	parts.Go(func() { c.follow(ctx) })
+	defer c.withdraw(ctx)
 	clock := time.NewTicker(every)
 	defer clock.Stop()
 	for n := 0; ; n++ {
@@ -100,9 +96,7 @@ func (c *Circuits) Run(ctx context.Context) error {
 func (c *Circuits) tick(ctx context.Context, sweep bool) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if c.store != nil {
-		c.notice(ctx, c.publish(ctx, sweep))
-	}
+	c.notice(ctx, c.publish(ctx, sweep))
 	s := c.take(ctx)
 	c.instances.Store(int64(len(s.Instances)))
 	c.mu.Lock()
@@ -119,7 +113,7 @@ func (c *Circuits) publish(ctx context.Context, sweep bool) error {
 	if err != nil {
 		return err
 	}
-	if err := c.store.PutCircuitReport(ctx, store.PutCircuitReportParams{Instance: c.Instance, Report: report}); err != nil || !sweep {
+	if err := c.store.PutCircuitReport(ctx, store.PutCircuitReportParams{Instance: c.instance, Report: report}); err != nil || !sweep {
 		return err
 	}
 	return c.store.DeleteSilentCircuitReports(ctx)
@@ -140,13 +134,13 @@ func (c *Circuits) notice(ctx context.Context, err error) {
 func (c *Circuits) withdraw(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
 	defer cancel()
-	if err := c.store.DeleteCircuitReport(ctx, c.Instance); err != nil {
+	if err := c.store.DeleteCircuitReport(ctx, c.instance); err != nil {
 		slog.WarnContext(ctx, "report left behind", "error", err)
 	}
 }
 
 func (c *Circuits) report() api.InstanceReport {
-	r := api.InstanceReport{Instance: c.Instance, ReportedAt: time.Now().UTC(), Cache: c.Cache(), Circuits: []api.Circuit{}}
+	r := api.InstanceReport{Instance: c.instance, ReportedAt: time.Now().UTC(), Cache: c.Cache(), Circuits: []api.Circuit{}}
 	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
 		r.Circuits = append(r.Circuits, c.Sources[name].Report())
 	}
@@ -169,25 +163,20 @@ func (c *Circuits) Snapshot(ctx context.Context) api.Circuits {
 
 func (c *Circuits) take(ctx context.Context) snapshot {
 	own := c.report()
-	s := snapshot{at: own.ReportedAt, alone: true}
+	rows, err := c.store.ListCircuitReports(ctx)
+	s := snapshot{at: own.ReportedAt, alone: err != nil}
 	s.Instances = []api.InstanceReport{own}
-	if c.store != nil {
-		rows, err := c.store.ListCircuitReports(ctx)
-		s.alone = err != nil
-		for _, row := range rows {
-			var other api.InstanceReport
-			if row.Instance == c.Instance || json.Unmarshal(row.Report, &other) != nil { // the latter is of another version
-				continue
-			}
-			other.ReportedAt = row.ReportedAt.UTC()
-			s.Instances = append(s.Instances, other)
+	for _, row := range rows {
+		var other api.InstanceReport
+		if row.Instance == c.instance || json.Unmarshal(row.Report, &other) != nil { // the latter is of another version
+			continue
 		}
+		other.ReportedAt = row.ReportedAt.UTC()
+		s.Instances = append(s.Instances, other)
 	}
 	slices.SortFunc(s.Instances, func(a, b api.InstanceReport) int { return strings.Compare(a.Instance, b.Instance) })
-	if c.Deferred != nil {
-		if waiting, err := c.Deferred(ctx); err == nil {
-			s.Deferred = waiting
-		}
+	if pending, oldest, err := c.Backlog(ctx); err == nil {
+		s.Deferred = api.DeferredWrites{Pending: &pending, OldestS: new(int64(oldest.Seconds()))}
 	}
 	s.Overrides = c.forced()
 	return s

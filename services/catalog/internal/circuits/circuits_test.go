@@ -2,6 +2,7 @@ package circuits
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -64,14 +65,12 @@ func start(t *testing.T, db *postgres.DB, name string, changes ...func(*Config))
 
 	f := &fixture{sources: map[string]*fakeSource{}}
 	cfg := Config{
-		DB: db, Instance: name, Sources: map[string]Source{},
+		DB: db, Sources: map[string]Source{},
 		Cache: func() api.CacheReport {
 			return api.CacheReport{Hits: 3, Misses: 1, Bytes: 1 << 20, BoundBytes: 4 << 20}
 		},
-		Deferred: func(ctx context.Context) (api.DeferredWrites, error) {
-			return api.DeferredWrites{Pending: new(int64(2)), OldestS: new(int64(90))}, ctx.Err()
-		},
-		Life: func(ctx context.Context) context.Context { return ctx },
+		Backlog: func(ctx context.Context) (int64, time.Duration, error) { return 2, 90 * time.Second, ctx.Err() },
+		Life:    func(ctx context.Context) context.Context { return ctx },
 	}
 	for _, service := range []string{"appointment", "mailing"} {
 		f.sources[service] = &fakeSource{now: api.Circuit{Service: service, State: api.CircuitStateClosed, CallsPerS: 10, Limit: 64}}
@@ -81,6 +80,7 @@ func start(t *testing.T, db *postgres.DB, name string, changes ...func(*Config))
 		change(&cfg)
 	}
 	f.Circuits = New(cfg)
+	f.instance = cmp.Or(name, f.instance)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- f.Run(ctx) }()
@@ -148,6 +148,16 @@ func names(c api.Circuits) (all []string) {
 	return all
 }
 
+// away is a database that does not answer.
+func away(t *testing.T) *postgres.DB {
+	t.Helper()
+
+	db, err := postgres.Open(t.Context(), "postgres://catalog@127.0.0.1:1/catalog?sslmode=disable", "catalog")
+	require.NoError(t, err)
+	t.Cleanup(db.Close)
+	return db
+}
+
 func TestListCircuits(t *testing.T) {
 	t.Parallel()
 
@@ -178,13 +188,8 @@ func TestListCircuits(t *testing.T) {
 	t.Run("with the database away, this instance alone and no number that is not known", func(t *testing.T) {
 		t.Parallel()
 
-		db, err := postgres.Open(t.Context(), "postgres://catalog@127.0.0.1:1/catalog?sslmode=disable", "catalog")
-		require.NoError(t, err)
-		t.Cleanup(db.Close)
-		a := start(t, db, "a", func(c *Config) {
-			c.Deferred = func(context.Context) (api.DeferredWrites, error) {
-				return api.DeferredWrites{Pending: new(int64(0))}, errors.New("away")
-			}
+		a := start(t, away(t), "a", func(c *Config) {
+			c.Backlog = func(context.Context) (int64, time.Duration, error) { return 0, 0, errors.New("away") }
 		})
 		one := a.operator(t)
 		got := one.list(t)
@@ -193,10 +198,10 @@ func TestListCircuits(t *testing.T) {
 		require.Equal(t, http.StatusServiceUnavailable, one.force(t, "mailing", "open", "A reason").StatusCode())
 	})
 
-	t.Run("without any database at all", func(t *testing.T) {
+	t.Run("under a name of its own, and without the record", func(t *testing.T) {
 		t.Parallel()
 
-		one := start(t, nil, "").operator(t)
+		one := start(t, away(t), "").operator(t)
 		got := one.list(t)
 		require.Len(t, got.Instances, 1)
 		require.NotEmpty(t, got.Instances[0].Instance)
@@ -249,7 +254,7 @@ func TestWatchCircuits(t *testing.T) {
 	t.Run("sends the numbers and the page, and forgets who goes", func(t *testing.T) {
 		t.Parallel()
 
-		a := start(t, nil, "a")
+		a := start(t, dbtest.New(t, "catalog"), "a")
 		one := a.operator(t)
 		ctx, leave := context.WithCancel(t.Context())
 		events := one.read(ctx, t)
@@ -274,7 +279,7 @@ func TestWatchCircuits(t *testing.T) {
 		t.Parallel()
 
 		life, end := context.WithCancel(t.Context())
-		a := start(t, nil, "a", func(c *Config) { c.Life = func(context.Context) context.Context { return life } })
+		a := start(t, dbtest.New(t, "catalog"), "a", func(c *Config) { c.Life = func(context.Context) context.Context { return life } })
 		events := a.operator(t).read(t.Context(), t)
 		<-events
 		end()
@@ -286,7 +291,7 @@ func TestWatchCircuits(t *testing.T) {
 	t.Run("goes on past the deadline of a request", func(t *testing.T) {
 		t.Parallel()
 
-		a := start(t, nil, "a", func(c *Config) { c.Life = func(context.Context) context.Context { return t.Context() } })
+		a := start(t, dbtest.New(t, "catalog"), "a", func(c *Config) { c.Life = func(context.Context) context.Context { return t.Context() } })
 		rec := newSluggish()
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -305,7 +310,8 @@ func TestWatchCircuits(t *testing.T) {
 		t.Parallel()
 
 		a := New(Config{
-			Instance: "a", Cache: func() api.CacheReport { return api.CacheReport{} }, Life: func(ctx context.Context) context.Context { return ctx },
+			DB: dbtest.New(t, "catalog"), Cache: func() api.CacheReport { return api.CacheReport{} },
+			Backlog: func(context.Context) (int64, time.Duration, error) { return 0, 0, nil }, Life: func(ctx context.Context) context.Context { return ctx },
 			Sources: map[string]Source{"mailing": &fakeSource{now: api.Circuit{Service: "mailing", State: api.CircuitStateClosed}}},
 		})
 		source := a.Sources["mailing"].(*fakeSource)
