@@ -154,14 +154,10 @@ type snapshot struct {
 	alone bool // the others could not be asked for
 }
 
-// Snapshot returns what all instances see; where the database is away, what this one sees.
-func (c *Circuits) Snapshot(ctx context.Context) api.Circuits {
+// take asks what all instances see; where the database is away, what this one sees.
+func (c *Circuits) take(ctx context.Context) snapshot {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return c.take(ctx).Circuits
-}
-
-func (c *Circuits) take(ctx context.Context) snapshot {
 	own := c.report()
 	rows, err := c.store.ListCircuitReports(ctx)
 	s := snapshot{at: own.ReportedAt, alone: err != nil}

@@ -26,7 +26,7 @@ var (
 // ListCircuits answers with what all instances see.
 func (c *Circuits) ListCircuits(ctx context.Context, _ api.ListCircuitsRequestObject) (api.ListCircuitsResponseObject, error) {
 	return api.ListCircuits200JSONResponse{
-		Body:    c.Snapshot(ctx),
+		Body:    c.take(ctx).Circuits,
 		Headers: api.ListCircuits200ResponseHeaders{CacheControl: new("no-store")},
 	}, nil
 }

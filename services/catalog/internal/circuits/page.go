@@ -63,8 +63,6 @@ func (p *sheet) draw(w io.Writer, name string, v view) error {
 
 // ShowCircuits answers with the page.
 func (c *Circuits) ShowCircuits(ctx context.Context, _ api.ShowCircuitsRequestObject) (api.ShowCircuitsResponseObject, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	var out bytes.Buffer
 	if err := c.sheet.draw(&out, "page", viewOf(c.take(ctx), c.lately())); err != nil {
 		return nil, err

@@ -185,15 +185,3 @@ func repeat(r *http.Request) (*http.Request, error) {
 	again.Body = body
 	return again, nil
 }
-
-// pause waits, or says that nobody waits any more.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}

@@ -88,7 +88,8 @@ func (u *Upstream) observe(meter metric.Meter) {
 	}
 	u.duration = telemetry.Duration(meter, "upstream.request.duration", "How long attempts took until their answer began, by what became of them.")
 	telemetry.Must(meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		o.ObserveInt64(state, stateNumbers[u.Report().State], only)
+		shown, _ := u.circuit.shows()
+		o.ObserveInt64(state, stateNumbers[shown], only)
 		o.ObserveInt64(running, u.counts.running.Load(), only)
 		o.ObserveInt64(limit, int64(u.limiter.Limit()), only)
 		o.ObserveInt64(retries, u.counts.retries.Load(), only)

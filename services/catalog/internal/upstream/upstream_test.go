@@ -79,6 +79,18 @@ func says(status int) does {
 	}
 }
 
+// pause waits, or says that nobody waits any more.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // after answers when d is over, if anybody still waits then.
 func after(d time.Duration, next does) does {
 	return func(r *http.Request) (*http.Response, error) {
