@@ -38,7 +38,7 @@ func isModerator(ctx context.Context) bool { return identity.Caller(ctx).Has("fo
 func (s *service) author(ctx context.Context, q *store.Queries) (store.Author, error) {
 	id := caller(ctx)
 	return q.EnsureAuthor(ctx, store.EnsureAuthorParams{
-		ID: id, Names: s.names.Names(id), IsDoctor: slices.Contains(identity.Caller(ctx).Roles, "doctor"),
+		ID: id, Names: s.names.Names(id), IsDoctor: slices.Contains(identity.Caller(ctx).Roles, "doctor"), Now: s.now(),
 	})
 }
 
@@ -53,8 +53,11 @@ func (s *service) writer(ctx context.Context, q *store.Queries, kind writeKind) 
 		return author, err
 	}
 	allowed := s.rules.allowance(kind, author, now)
-	_, err = q.TakeAllowance(ctx, store.TakeAllowanceParams{
+	left, err := q.TakeAllowance(ctx, store.TakeAllowanceParams{
 		AuthorID: author.ID, Kind: string(kind), Burst: allowed.burst, RefillS: allowed.refill.Seconds(), Now: now,
 	})
-	return author, tooMany(err, allowed)
+	if err != nil {
+		return author, err
+	}
+	return author, allowed.check(left)
 }

@@ -1,11 +1,8 @@
 package forum
 
 import (
-	"errors"
 	"net/http"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/healthe/healthe/openapi/problem"
 	"github.com/healthe/healthe/services/forum/internal/store"
@@ -64,12 +61,15 @@ func (r Rules) allowance(kind writeKind, a store.Author, now time.Time) allowanc
 	return allowances[kind]
 }
 
-// tooMany says when there will be another token, where there was none.
-func tooMany(err error, a allowance) error {
-	if errors.Is(err, pgx.ErrNoRows) {
-		return problem.TooManyRequests(a.refill)
+// leastToken is how far below 0 rounding leaves a token that is there.
+const leastToken = -1e-9
+
+// check wants that a token was left to take, else it says when the next one comes.
+func (a allowance) check(left float64) error {
+	if left < leastToken {
+		return problem.TooManyRequests(time.Duration(-left * float64(a.refill)))
 	}
-	return err
+	return nil
 }
 
 func checkSuspension(a store.Author, now time.Time) error {

@@ -191,6 +191,7 @@ CREATE TABLE moderation_acts (
     CONSTRAINT moderation_acts_target_check CHECK (num_nonnulls(post_id, comment_id, author_id) = 1)
 );
 CREATE INDEX moderation_acts_post_idx ON moderation_acts (post_id, id) WHERE post_id IS NOT NULL;
+CREATE INDEX moderation_acts_kept_idx ON moderation_acts (COALESCE(post_id, comment_id)) WHERE action IN ('keep', 'restore');
 
 -- +goose StatementBegin
 CREATE FUNCTION moderation_acts_stay() RETURNS trigger LANGUAGE plpgsql AS $$

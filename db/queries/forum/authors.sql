@@ -1,13 +1,13 @@
 -- EnsureAuthor makes the author on their first visit, under the first of names that nobody has, and holds the row: an author's
 -- own writes take turns.
 -- name: EnsureAuthor :one
-INSERT INTO authors (id, name, is_doctor)
+INSERT INTO authors (id, name, is_doctor, created_at)
 VALUES (@id, (
     SELECT candidate FROM unnest(@names::text[]) WITH ORDINALITY AS candidates(candidate, place)
     WHERE NOT EXISTS (SELECT FROM authors WHERE name = candidate AND authors.id <> @id)
     ORDER BY place
     LIMIT 1
-), @is_doctor)
+), @is_doctor, @now)
 ON CONFLICT (id) DO UPDATE SET is_doctor = EXCLUDED.is_doctor
 RETURNING *;
 
@@ -21,18 +21,22 @@ SET sealed_subject = sqlc.narg('sealed_subject')
 WHERE id = @id
 RETURNING *;
 
--- name: SetSuspendedUntil :one
+-- name: LockAuthor :one
+SELECT * FROM authors
+WHERE id = @id
+FOR UPDATE;
+
+-- name: SetSuspendedUntil :exec
 UPDATE authors
 SET suspended_until = sqlc.narg('suspended_until')
-WHERE id = @id
-RETURNING *;
+WHERE id = @id;
 
--- TakeAllowance takes one token, of which there are at most burst and one more every refill_s seconds; no row: there is none left.
+-- TakeAllowance takes one token, of which there are at most burst and one more every refill_s seconds. What remains is below 0 if
+-- there was none: then the caller undoes it.
 -- name: TakeAllowance :one
 INSERT INTO allowances (author_id, kind, tokens, refilled_at)
 VALUES (@author_id, @kind, (@burst::float8) - 1, @now)
 ON CONFLICT (author_id, kind) DO UPDATE
 SET tokens = LEAST(@burst::float8, allowances.tokens + GREATEST(0, extract(epoch FROM EXCLUDED.refilled_at - allowances.refilled_at)) / @refill_s::float8) - 1,
-    refilled_at = EXCLUDED.refilled_at
-WHERE LEAST(@burst::float8, allowances.tokens + GREATEST(0, extract(epoch FROM EXCLUDED.refilled_at - allowances.refilled_at)) / @refill_s::float8) >= 1
+    refilled_at = GREATEST(allowances.refilled_at, EXCLUDED.refilled_at)
 RETURNING tokens;

@@ -9,14 +9,16 @@ RETURNING *;
 INSERT INTO flags (review_id, content_id, author_id, reason, note)
 VALUES (@review_id, @content_id, @author_id, @reason, sqlc.narg('note'));
 
+-- WasKept tells whether a moderator ever decided that a post or comment may be read.
+-- name: WasKept :one
+SELECT EXISTS (
+    SELECT FROM moderation_acts
+    WHERE COALESCE(post_id, comment_id) = @content_id::uuid AND action IN ('keep', 'restore')
+);
+
 -- name: GetReview :one
 SELECT * FROM reviews
 WHERE id = @id;
-
--- name: LockReview :one
-SELECT * FROM reviews
-WHERE id = @id
-FOR UPDATE;
 
 -- name: ListReviews :many
 SELECT sqlc.embed(reviews),
@@ -24,8 +26,8 @@ SELECT sqlc.embed(reviews),
     posts.title, left(COALESCE(comments.body, posts.body), 300)::text AS excerpt,
     COALESCE(comments.status, posts.status)::content_status AS status,
     COALESCE(comments.author_id, posts.author_id) AS author_id, authors.name AS author_name, COALESCE(authors.is_doctor, false) AS is_doctor,
-    (SELECT array_agg(flags.reason::text ORDER BY flags.created_at) FROM flags WHERE flags.review_id = reviews.id)::text[] AS reasons,
-    (SELECT array_agg(flags.note ORDER BY flags.created_at) FROM flags WHERE flags.review_id = reviews.id AND flags.note IS NOT NULL)::text[] AS notes
+    ARRAY(SELECT flags.reason::text FROM flags WHERE flags.review_id = reviews.id ORDER BY flags.created_at LIMIT 100)::text[] AS reasons,
+    ARRAY(SELECT flags.note FROM flags WHERE flags.review_id = reviews.id AND flags.note IS NOT NULL ORDER BY flags.created_at LIMIT 100)::text[] AS notes
 FROM reviews
 LEFT JOIN comments ON comments.id = reviews.comment_id
 JOIN posts ON posts.id = COALESCE(comments.post_id, reviews.post_id)
@@ -34,14 +36,13 @@ WHERE reviews.decided_at IS NULL AND reviews.id > @after_id
 ORDER BY reviews.id
 LIMIT @max_rows;
 
--- name: SetReviewDecision :one
+-- name: SetReviewDecision :execrows
 UPDATE reviews
 SET decision = @decision, decided_at = now()
-WHERE id = @id AND decided_at IS NULL
-RETURNING *;
+WHERE id = @id AND decided_at IS NULL;
 
 -- CloseReview ends the open review of what was hidden, restored or deleted without one.
--- name: CloseReview :exec
+-- name: CloseReview :execrows
 UPDATE reviews
 SET decision = @decision, decided_at = now()
 WHERE COALESCE(post_id, comment_id) = @content_id::uuid AND decided_at IS NULL;

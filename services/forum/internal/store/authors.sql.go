@@ -13,13 +13,13 @@ import (
 )
 
 const ensureAuthor = `-- name: EnsureAuthor :one
-INSERT INTO authors (id, name, is_doctor)
+INSERT INTO authors (id, name, is_doctor, created_at)
 VALUES ($1, (
     SELECT candidate FROM unnest($2::text[]) WITH ORDINALITY AS candidates(candidate, place)
     WHERE NOT EXISTS (SELECT FROM authors WHERE name = candidate AND authors.id <> $1)
     ORDER BY place
     LIMIT 1
-), $3)
+), $3, $4)
 ON CONFLICT (id) DO UPDATE SET is_doctor = EXCLUDED.is_doctor
 RETURNING id, name, is_doctor, sealed_subject, suspended_until, created_at
 `
@@ -28,12 +28,18 @@ type EnsureAuthorParams struct {
 	ID       uuid.UUID
 	Names    []string
 	IsDoctor bool
+	Now      time.Time
 }
 
 // EnsureAuthor makes the author on their first visit, under the first of names that nobody has, and holds the row: an author's
 // own writes take turns.
 func (q *Queries) EnsureAuthor(ctx context.Context, arg EnsureAuthorParams) (Author, error) {
-	row := q.db.QueryRow(ctx, ensureAuthor, arg.ID, arg.Names, arg.IsDoctor)
+	row := q.db.QueryRow(ctx, ensureAuthor,
+		arg.ID,
+		arg.Names,
+		arg.IsDoctor,
+		arg.Now,
+	)
 	var i Author
 	err := row.Scan(
 		&i.ID,
@@ -53,6 +59,26 @@ WHERE id = $1
 
 func (q *Queries) GetAuthor(ctx context.Context, id uuid.UUID) (Author, error) {
 	row := q.db.QueryRow(ctx, getAuthor, id)
+	var i Author
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.IsDoctor,
+		&i.SealedSubject,
+		&i.SuspendedUntil,
+		&i.CreatedAt,
+	)
+	return i, err
+}
+
+const lockAuthor = `-- name: LockAuthor :one
+SELECT id, name, is_doctor, sealed_subject, suspended_until, created_at FROM authors
+WHERE id = $1
+FOR UPDATE
+`
+
+func (q *Queries) LockAuthor(ctx context.Context, id uuid.UUID) (Author, error) {
+	row := q.db.QueryRow(ctx, lockAuthor, id)
 	var i Author
 	err := row.Scan(
 		&i.ID,
@@ -91,11 +117,10 @@ func (q *Queries) SetSealedSubject(ctx context.Context, arg SetSealedSubjectPara
 	return i, err
 }
 
-const setSuspendedUntil = `-- name: SetSuspendedUntil :one
+const setSuspendedUntil = `-- name: SetSuspendedUntil :exec
 UPDATE authors
 SET suspended_until = $1
 WHERE id = $2
-RETURNING id, name, is_doctor, sealed_subject, suspended_until, created_at
 `
 
 type SetSuspendedUntilParams struct {
@@ -103,18 +128,9 @@ type SetSuspendedUntilParams struct {
 	ID             uuid.UUID
 }
 
-func (q *Queries) SetSuspendedUntil(ctx context.Context, arg SetSuspendedUntilParams) (Author, error) {
-	row := q.db.QueryRow(ctx, setSuspendedUntil, arg.SuspendedUntil, arg.ID)
-	var i Author
-	err := row.Scan(
-		&i.ID,
-		&i.Name,
-		&i.IsDoctor,
-		&i.SealedSubject,
-		&i.SuspendedUntil,
-		&i.CreatedAt,
-	)
-	return i, err
+func (q *Queries) SetSuspendedUntil(ctx context.Context, arg SetSuspendedUntilParams) error {
+	_, err := q.db.Exec(ctx, setSuspendedUntil, arg.SuspendedUntil, arg.ID)
+	return err
 }
 
 const takeAllowance = `-- name: TakeAllowance :one
@@ -122,8 +138,7 @@ INSERT INTO allowances (author_id, kind, tokens, refilled_at)
 VALUES ($1, $2, ($3::float8) - 1, $4)
 ON CONFLICT (author_id, kind) DO UPDATE
 SET tokens = LEAST($3::float8, allowances.tokens + GREATEST(0, extract(epoch FROM EXCLUDED.refilled_at - allowances.refilled_at)) / $5::float8) - 1,
-    refilled_at = EXCLUDED.refilled_at
-WHERE LEAST($3::float8, allowances.tokens + GREATEST(0, extract(epoch FROM EXCLUDED.refilled_at - allowances.refilled_at)) / $5::float8) >= 1
+    refilled_at = GREATEST(allowances.refilled_at, EXCLUDED.refilled_at)
 RETURNING tokens
 `
 
@@ -135,7 +150,8 @@ type TakeAllowanceParams struct {
 	RefillS  float64
 }
 
-// TakeAllowance takes one token, of which there are at most burst and one more every refill_s seconds; no row: there is none left.
+// TakeAllowance takes one token, of which there are at most burst and one more every refill_s seconds. What remains is below 0 if
+// there was none: then the caller undoes it.
 func (q *Queries) TakeAllowance(ctx context.Context, arg TakeAllowanceParams) (float64, error) {
 	row := q.db.QueryRow(ctx, takeAllowance,
 		arg.AuthorID,

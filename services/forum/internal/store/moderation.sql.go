@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 )
 
-const closeReview = `-- name: CloseReview :exec
+const closeReview = `-- name: CloseReview :execrows
 UPDATE reviews
 SET decision = $1, decided_at = now()
 WHERE COALESCE(post_id, comment_id) = $2::uuid AND decided_at IS NULL
@@ -23,9 +23,12 @@ type CloseReviewParams struct {
 }
 
 // CloseReview ends the open review of what was hidden, restored or deleted without one.
-func (q *Queries) CloseReview(ctx context.Context, arg CloseReviewParams) error {
-	_, err := q.db.Exec(ctx, closeReview, arg.Decision, arg.ContentID)
-	return err
+func (q *Queries) CloseReview(ctx context.Context, arg CloseReviewParams) (int64, error) {
+	result, err := q.db.Exec(ctx, closeReview, arg.Decision, arg.ContentID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const createFlag = `-- name: CreateFlag :exec
@@ -203,8 +206,8 @@ SELECT reviews.id, reviews.post_id, reviews.comment_id, reviews.flags, reviews.d
     posts.title, left(COALESCE(comments.body, posts.body), 300)::text AS excerpt,
     COALESCE(comments.status, posts.status)::content_status AS status,
     COALESCE(comments.author_id, posts.author_id) AS author_id, authors.name AS author_name, COALESCE(authors.is_doctor, false) AS is_doctor,
-    (SELECT array_agg(flags.reason::text ORDER BY flags.created_at) FROM flags WHERE flags.review_id = reviews.id)::text[] AS reasons,
-    (SELECT array_agg(flags.note ORDER BY flags.created_at) FROM flags WHERE flags.review_id = reviews.id AND flags.note IS NOT NULL)::text[] AS notes
+    ARRAY(SELECT flags.reason::text FROM flags WHERE flags.review_id = reviews.id ORDER BY flags.created_at LIMIT 100)::text[] AS reasons,
+    ARRAY(SELECT flags.note FROM flags WHERE flags.review_id = reviews.id AND flags.note IS NOT NULL ORDER BY flags.created_at LIMIT 100)::text[] AS notes
 FROM reviews
 LEFT JOIN comments ON comments.id = reviews.comment_id
 JOIN posts ON posts.id = COALESCE(comments.post_id, reviews.post_id)
@@ -269,27 +272,6 @@ func (q *Queries) ListReviews(ctx context.Context, arg ListReviewsParams) ([]Lis
 	return items, nil
 }
 
-const lockReview = `-- name: LockReview :one
-SELECT id, post_id, comment_id, flags, decision, decided_at, created_at FROM reviews
-WHERE id = $1
-FOR UPDATE
-`
-
-func (q *Queries) LockReview(ctx context.Context, id uuid.UUID) (Review, error) {
-	row := q.db.QueryRow(ctx, lockReview, id)
-	var i Review
-	err := row.Scan(
-		&i.ID,
-		&i.PostID,
-		&i.CommentID,
-		&i.Flags,
-		&i.Decision,
-		&i.DecidedAt,
-		&i.CreatedAt,
-	)
-	return i, err
-}
-
 const openReview = `-- name: OpenReview :one
 INSERT INTO reviews (post_id, comment_id, flags)
 VALUES ($1, $2, 1)
@@ -318,11 +300,10 @@ func (q *Queries) OpenReview(ctx context.Context, arg OpenReviewParams) (Review,
 	return i, err
 }
 
-const setReviewDecision = `-- name: SetReviewDecision :one
+const setReviewDecision = `-- name: SetReviewDecision :execrows
 UPDATE reviews
 SET decision = $1, decided_at = now()
 WHERE id = $2 AND decided_at IS NULL
-RETURNING id, post_id, comment_id, flags, decision, decided_at, created_at
 `
 
 type SetReviewDecisionParams struct {
@@ -330,17 +311,25 @@ type SetReviewDecisionParams struct {
 	ID       uuid.UUID
 }
 
-func (q *Queries) SetReviewDecision(ctx context.Context, arg SetReviewDecisionParams) (Review, error) {
-	row := q.db.QueryRow(ctx, setReviewDecision, arg.Decision, arg.ID)
-	var i Review
-	err := row.Scan(
-		&i.ID,
-		&i.PostID,
-		&i.CommentID,
-		&i.Flags,
-		&i.Decision,
-		&i.DecidedAt,
-		&i.CreatedAt,
-	)
-	return i, err
+func (q *Queries) SetReviewDecision(ctx context.Context, arg SetReviewDecisionParams) (int64, error) {
+	result, err := q.db.Exec(ctx, setReviewDecision, arg.Decision, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const wasKept = `-- name: WasKept :one
+SELECT EXISTS (
+    SELECT FROM moderation_acts
+    WHERE COALESCE(post_id, comment_id) = $1::uuid AND action IN ('keep', 'restore')
+)
+`
+
+// WasKept tells whether a moderator ever decided that a post or comment may be read.
+func (q *Queries) WasKept(ctx context.Context, contentID uuid.UUID) (bool, error) {
+	row := q.db.QueryRow(ctx, wasKept, contentID)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
 }
