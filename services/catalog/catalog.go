@@ -69,7 +69,7 @@ func New(ctx context.Context, cfg Config) (*server.Service, error) {
 }
 
 // ways returns how each core service is reached.
-func (c Config) ways(docs map[string]*openapi3.T, policies upstream.Policies, copies *cache.Cache, s upstream.Settings) (map[string]*way, error) {
+func (c Config) ways(docs map[string]*openapi3.T, policies map[string]*upstream.Policies, copies *cache.Cache, s upstream.Settings) (map[string]*way, error) {
 	all := map[string]*way{}
 	for _, name := range coreServices {
 		address, elsewhere := c.UpstreamURLs[name]
@@ -80,10 +80,8 @@ func (c Config) ways(docs map[string]*openapi3.T, policies upstream.Policies, co
 		if err != nil || target.Host == "" {
 			return nil, fmt.Errorf("%q is no URL at which %s could be reached: INTERNAL_URL must be Traefik's internal entry point", address, name)
 		}
-		all[name] = &way{
-			doc: docs[name], upstream: upstream.New(name, policies, s), target: target,
-			policies: policies, cache: copies, kept: kept(policies, name),
-		}
+		u := upstream.New(name, policies[name], s)
+		all[name] = &way{doc: docs[name], upstream: u, target: target, cache: copies, kept: kept(u)}
 	}
 	return all, nil
 }

@@ -35,7 +35,6 @@ func newProxy(w *way, d *deferral.Deferral, schemes contract.Schemes) (http.Hand
 	p := &proxy{way: w, deferral: d}
 	p.reverse = httputil.ReverseProxy{
 		Rewrite:        p.rewrite,
-		Transport:      w,
 		ModifyResponse: p.answer,
 		ErrorHandler:   p.fail,
 		ErrorLog:       slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn), // an answer that broke off
@@ -60,21 +59,28 @@ func publicPart(doc *openapi3.T) *openapi3.T {
 }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	policy := p.upstream.Policy(r)
+	op, _ := contract.Current(r.Context())
+	policy := p.upstream.ByID(op.ID)
 	switch {
 	case p.serve(w, r, policy):
 	case policy.OnFailure == upstream.Defer:
 		p.attempt(w, r, policy)
-	case streams(r.Context()):
-		p.reverse.ServeHTTP(w, r.WithContext(unbounded(r.Context())))
+	case streams(op):
+		p.pass(w, r.WithContext(unbounded(r.Context())), policy)
 	default:
-		p.reverse.ServeHTTP(w, r)
+		p.pass(w, r, policy)
 	}
 }
 
+// pass hands on a request for an operation, and what comes of it.
+func (p *proxy) pass(w http.ResponseWriter, r *http.Request, policy *upstream.Policy) {
+	reverse := p.reverse
+	reverse.Transport = roundTrip(func(r *http.Request) (*http.Response, error) { return p.send(r, policy) })
+	reverse.ServeHTTP(w, r)
+}
+
 // streams says whether an operation answers with what goes on for as long as the client stays.
-func streams(ctx context.Context) bool {
-	op, _ := contract.Current(ctx)
+func streams(op contract.Operation) bool {
 	ok := op.Doc.Responses.Status(http.StatusOK)
 	return ok != nil && ok.Value.Content["text/event-stream"] != nil
 }
@@ -96,11 +102,11 @@ func (p *proxy) attempt(w http.ResponseWriter, r *http.Request, policy *upstream
 		r.Header.Set("Idempotency-Key", uuid.NewString())
 	}
 	write := &deferral.Request{
-		Service: policy.Service, Operation: policy.Operation, HTTP: r, Body: body, Key: r.Header.Get("Idempotency-Key"),
+		Service: p.upstream.Name(), Operation: policy.Operation, HTTP: r, Body: body, Key: r.Header.Get("Idempotency-Key"),
 		Caller: identity.Caller(r.Context()), Identity: r.Header.Get(identity.Header),
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), pendingTimeout)
-	waiting, err := p.deferral.Pending(ctx, write.Caller.UserID(), policy.Service)
+	waiting, err := p.deferral.Pending(ctx, write.Caller.UserID(), p.upstream.Name())
 	cancel()
 	if err != nil {
 		slog.WarnContext(r.Context(), "deferred writes are not known", "error", err) // the service may well be there
@@ -110,7 +116,7 @@ func (p *proxy) attempt(w http.ResponseWriter, r *http.Request, policy *upstream
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	p.reverse.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), attemptKey{}, write)))
+	p.pass(w, r.WithContext(context.WithValue(r.Context(), attemptKey{}, write)), policy)
 }
 
 // put keeps a write for later, because of cause or of an earlier one that waits.

@@ -206,7 +206,7 @@ func TestStreamsPass(t *testing.T) {
 	require.NoError(t, err)
 	target, err := url.Parse(core.URL)
 	require.NoError(t, err)
-	h, err := newProxy(&way{doc: doc, upstream: upstream.New("toys", policies, testSettings()), target: target, policies: policies}, nil, contract.Schemes{})
+	h, err := newProxy(&way{doc: doc, upstream: upstream.New("toys", policies["toys"], testSettings()), target: target}, nil, contract.Schemes{})
 	require.NoError(t, err)
 	catalog := httptest.NewServer(h)
 	defer catalog.Close()

@@ -16,23 +16,22 @@ import (
 )
 
 // way is how everyone in the catalog reaches one core service: through the copies of its answers, and its circuit. It is the
-// transport of the proxy, of the composites' clients and of what is carried out later.
+// transport of the composites' clients and of what is carried out later; the proxy sends by it what its contract has let in.
 type way struct {
 	doc      *openapi3.T
 	upstream *upstream.Upstream
 	target   *url.URL
-	policies upstream.Policies
 	cache    *cache.Cache
 	kept     map[string]*cache.Policy // by operation; nil: no copies
 }
 
 // kept says how the answers of a service are kept.
-func kept(policies upstream.Policies, service string) map[string]*cache.Policy {
+func kept(u *upstream.Upstream) map[string]*cache.Policy {
 	all := map[string]*cache.Policy{}
-	for _, p := range policies.All() {
-		if p.Service == service && p.Cache != nil {
+	for p := range u.All() {
+		if p.Cache != nil {
 			all[p.Operation] = &cache.Policy{
-				Operation: copies(p.Service, p.Operation), TTL: p.Cache.TTL, Stale: p.Cache.Stale,
+				Operation: copies(u.Name(), p.Operation), TTL: p.Cache.TTL, Stale: p.Cache.Stale,
 				Shared: p.Public, StaleIfError: p.OnFailure == upstream.Stale,
 			}
 		}
@@ -49,23 +48,32 @@ func (w *way) serve(rw http.ResponseWriter, r *http.Request, policy *upstream.Po
 	return kept != nil && w.cache.Serve(rw, r, kept, identity.Caller(r.Context()))
 }
 
-// RoundTrip asks the service, or answers in its place as the contract allows. When it returns from a write, no instance has
-// copies any more of what the write changed.
+// RoundTrip sends what a client of our own asks. What is carried out later does not know where the service is now.
 func (w *way) RoundTrip(r *http.Request) (*http.Response, error) {
-	policy := w.upstream.Policy(r)
-	if r.URL.Host != w.target.Host { // what is carried out later does not know where the service is now
+	if r.URL.Host != w.target.Host {
 		r = r.Clone(r.Context())
 		r.URL.Scheme, r.URL.Host = w.target.Scheme, w.target.Host
 	}
+	return w.send(r, w.upstream.Of(r))
+}
+
+// send asks the service, or answers in its place as the contract allows. When it returns from a write, no instance has
+// copies any more of what the write changed.
+func (w *way) send(r *http.Request, policy *upstream.Policy) (*http.Response, error) {
 	if kept := w.kept[policy.Operation]; kept != nil {
-		return w.cache.RoundTrip(r, kept, identity.Caller(r.Context()), w.upstream)
+		ask := roundTrip(func(r *http.Request) (*http.Response, error) { return w.upstream.Send(r, policy) })
+		return w.cache.RoundTrip(r, kept, identity.Caller(r.Context()), ask)
 	}
-	resp, err := w.upstream.RoundTrip(r)
+	resp, err := w.upstream.Send(r, policy)
 	if done(resp, err) {
 		w.changed(r, policy.Operation)
 	}
 	return resp, err
 }
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // done says whether a write was done, perhaps. What was not even sent leaves all copies as they are: they are what there is
 // to show while the service is out.
@@ -80,7 +88,7 @@ func done(resp *http.Response, err error) bool {
 // changed drops the copies of what a write may have changed, on all instances.
 func (w *way) changed(r *http.Request, write string) {
 	var all []string
-	for _, read := range w.policies.InvalidatedBy(w.upstream.Name(), write) {
+	for _, read := range w.upstream.InvalidatedBy(write) {
 		all = append(all, copies(w.upstream.Name(), read))
 	}
 	if len(all) == 0 {

@@ -15,7 +15,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/stretchr/testify/require"
 
 	api "github.com/healthe/healthe/openapi/catalog"
@@ -315,9 +314,7 @@ func TestOneHangingUpstreamDoesNotSlowAnother(t *testing.T) {
 	mux.HandleFunc("/toys/", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") })
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
-	all, err := PoliciesOf(map[string]*openapi3.T{})
-	require.NoError(t, err)
-	slow, toys := New("slow", all, Defaults), newToys(t, Defaults)
+	slow, toys := New("slow", newPolicies(nil), Defaults), newToys(t, Defaults)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	var hanging sync.WaitGroup

@@ -5,10 +5,10 @@ package upstream
 import (
 	"cmp"
 	"errors"
+	"iter"
+	"maps"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -25,7 +25,7 @@ const (
 
 // Policy is what the contract says of one operation, with the defaults of its method filled in.
 type Policy struct {
-	Service, Operation, Method, Pattern string
+	Operation, Method, Pattern string
 
 	Timeout    time.Duration // of one attempt, until its answer begins
 	Retries    int           // of a write: only where the request has an Idempotency-Key
@@ -35,8 +35,6 @@ type Policy struct {
 	Cache      *Cache
 	Public     bool // anyone may call it, and everyone gets the same answer
 	Idempotent bool // takes an Idempotency-Key
-
-	segments []string // of Pattern
 }
 
 // Cache says how long answers are kept.
@@ -45,97 +43,63 @@ type Cache struct {
 	InvalidatedBy []string      // writes of the same service
 }
 
-// Policies are those of the public operations of some services.
+// Policies are those of the public operations of one service.
 type Policies struct {
-	byID        map[string]map[string]*Policy // service, operation
-	byShape     map[shape][]*Policy           // those without parameters first
-	invalidated map[string]map[string][]string
-}
-
-// shape is what tells most operations apart at once.
-type shape struct {
-	service, method string
-	segments        int
+	byID        map[string]*Policy
+	mux         *http.ServeMux
+	invalidated map[string][]string // by write
 }
 
 // PoliciesOf reads contracts, by the names of their services. Its error lists every mistake in all of them.
-func PoliciesOf(docs map[string]*openapi3.T) (Policies, error) {
-	all := Policies{map[string]map[string]*Policy{}, map[shape][]*Policy{}, map[string]map[string][]string{}}
-	var wrong []error
+func PoliciesOf(docs map[string]*openapi3.T) (map[string]*Policies, error) {
+	all, wrong := map[string]*Policies{}, []error(nil)
 	for service, doc := range docs {
 		found, mistakes := read(service, doc)
 		wrong = append(wrong, mistakes...)
-		all.byID[service], all.invalidated[service] = map[string]*Policy{}, map[string][]string{}
-		for _, p := range found {
-			all.byID[service][p.Operation] = p
-			key := shape{service, p.Method, len(p.segments)}
-			all.byShape[key] = append(all.byShape[key], p)
-			if p.Cache == nil {
-				continue
-			}
-			for _, write := range p.Cache.InvalidatedBy {
-				all.invalidated[service][write] = append(all.invalidated[service][write], p.Operation)
-			}
-		}
-	}
-	for _, alike := range all.byShape {
-		slices.SortFunc(alike, func(a, b *Policy) int {
-			return cmp.Or(strings.Count(a.Pattern, "{")-strings.Count(b.Pattern, "{"), cmp.Compare(a.Pattern, b.Pattern))
-		})
-	}
-	for _, reads := range all.invalidated {
-		for _, operations := range reads {
-			slices.Sort(operations)
-		}
+		all[service] = newPolicies(found)
 	}
 	slices.SortFunc(wrong, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 	return all, errors.Join(wrong...)
 }
 
-// All returns every policy, in no order.
-func (p Policies) All() []*Policy {
-	var all []*Policy
-	for _, operations := range p.byID {
-		for _, policy := range operations {
-			all = append(all, policy)
-		}
-	}
-	return all
+// found is what the mux leads to, and serves nothing.
+type found struct {
+	http.Handler
+	policy *Policy
 }
 
-// ByID returns nil for what is no public operation of the service.
-func (p Policies) ByID(service, operation string) *Policy { return p.byID[service][operation] }
-
-// Of finds the operation that a request is for, and returns nil if there is none.
-func (p Policies) Of(r *http.Request) *Policy {
-	method := r.Method
-	if method == http.MethodHead {
-		method = http.MethodGet
-	}
-	path := strings.TrimPrefix(r.URL.EscapedPath(), "/")
-	service, _, _ := strings.Cut(path, "/")
-	for _, policy := range p.byShape[shape{service, method, strings.Count(path, "/") + 1}] {
-		if policy.matches(r.URL) {
-			return policy
+func newPolicies(all []*Policy) *Policies {
+	p := &Policies{map[string]*Policy{}, http.NewServeMux(), map[string][]string{}}
+	for _, policy := range all {
+		p.byID[policy.Operation] = policy
+		p.mux.Handle(policy.Method+" "+policy.Pattern, found{policy: policy})
+		if policy.Cache == nil {
+			continue
+		}
+		for _, write := range policy.Cache.InvalidatedBy {
+			p.invalidated[write] = append(p.invalidated[write], policy.Operation)
 		}
 	}
-	return nil
+	return p
+}
+
+// All returns every policy, in no order.
+func (p *Policies) All() iter.Seq[*Policy] { return maps.Values(p.byID) }
+
+// ByID returns nil for what is no public operation.
+func (p *Policies) ByID(operation string) *Policy { return p.byID[operation] }
+
+// Of finds the operation that a request is for. One that there is not, or not any more, has the defaults of its method.
+func (p *Policies) Of(r *http.Request) *Policy {
+	handler, _ := p.mux.Handler(r)
+	if f, ok := handler.(found); ok {
+		return f.policy
+	}
+	return defaults(r.Method)
 }
 
 // InvalidatedBy returns the reads whose answers a write changes.
-func (p Policies) InvalidatedBy(service, write string) []string { return p.invalidated[service][write] }
-
-func (p *Policy) matches(u *url.URL) bool {
-	rest := strings.TrimPrefix(u.EscapedPath(), "/")
-	for i, want := range p.segments {
-		got, after, more := strings.Cut(rest, "/")
-		if (want != got && want[0] != '{') || got == "" || more != (i < len(p.segments)-1) {
-			return false
-		}
-		rest = after
-	}
-	return true
-}
+func (p *Policies) InvalidatedBy(write string) []string { return p.invalidated[write] }
 
 // repeatable says whether sending r twice does no more than sending it once.
 func (p *Policy) repeatable(r *http.Request) bool {

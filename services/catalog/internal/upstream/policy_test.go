@@ -24,17 +24,17 @@ func TestContractsAreSound(t *testing.T) {
 	all, err := PoliciesOf(docs)
 	require.NoError(t, err)
 
-	book := all.ByID("appointment", "bookAppointment")
+	book := all["appointment"].ByID("bookAppointment")
 	require.Equal(t, Defer, book.OnFailure)
 	require.Equal(t, 2, book.Retries)
 	require.Equal(t, 5*time.Second, book.Timeout)
-	clinics := all.ByID("appointment", "listClinics")
+	clinics := all["appointment"].ByID("listClinics")
 	require.True(t, clinics.Public)
 	require.Equal(t, Stale, clinics.OnFailure)
-	require.Contains(t, all.InvalidatedBy("appointment", "updateClinic"), "listClinics")
-	require.Empty(t, all.InvalidatedBy("appointment", "createCalendarFeed"))
-	require.Nil(t, all.ByID("auth", "getContact"), "an internal operation does not pass here")
-	require.Greater(t, len(all.All()), 80)
+	require.Contains(t, all["appointment"].InvalidatedBy("updateClinic"), "listClinics")
+	require.Empty(t, all["appointment"].InvalidatedBy("createCalendarFeed"))
+	require.Nil(t, all["auth"].ByID("getContact"), "an internal operation does not pass here")
+	require.Greater(t, len(all["appointment"].byID)+len(all["auth"].byID)+len(all["mailing"].byID), 80)
 }
 
 func TestPoliciesSayWhatAContractDoesNot(t *testing.T) {
@@ -42,12 +42,12 @@ func TestPoliciesSayWhatAContractDoesNot(t *testing.T) {
 
 	all, err := policies(t, "toys", toys)
 	require.NoError(t, err)
-	get, create, remove := all.ByID("toys", "getToy"), all.ByID("toys", "createToy"), all.ByID("toys", "deleteToy")
-	require.Equal(t, Policy{Service: "toys", Operation: "getToy", Method: "GET", Pattern: "/toys/v1/toys/{id}", Timeout: 2 * time.Second, Retries: 2, segments: get.segments}, *get)
+	get, create, remove := all.ByID("getToy"), all.ByID("createToy"), all.ByID("deleteToy")
+	require.Equal(t, Policy{Operation: "getToy", Method: "GET", Pattern: "/toys/v1/toys/{id}", Timeout: 2 * time.Second, Retries: 2}, *get)
 	require.Equal(t, 2, create.Retries, "it takes a key")
 	require.Zero(t, remove.Retries)
 	require.Equal(t, 5*time.Second, remove.Timeout)
-	require.Equal(t, []string{"listToys"}, all.InvalidatedBy("toys", "deleteToy"))
+	require.Equal(t, []string{"listToys"}, all.InvalidatedBy("deleteToy"))
 }
 
 func TestPolicyOfARequest(t *testing.T) {
@@ -63,6 +63,10 @@ func TestPolicyOfARequest(t *testing.T) {
 		"GET /toys/v1/toys/new":     "getNewToy",
 		"GET /toys/v1/toys/7":       "getToy",
 		"GET /toys/v1/toys/a%2Fb":   "getToy",
+		"GET /toys/v1/%74oys":       "listToys",
+		"GET /toys/v1/toys/%2E%2E":  "getToy",
+		"GET /toys/v1/toys/a/../7":  "",
+		"GET /toys//v1/toys":        "",
 		"PUT /toys/v1/toys/7":       "",
 		"GET /toys/v1/toys/":        "",
 		"GET /toys/v1/toys/7/parts": "",

@@ -51,7 +51,7 @@ func read(service string, doc *openapi3.T) ([]*Policy, []error) {
 				continue
 			}
 			p := defaults(method)
-			p.Service, p.Operation, p.Pattern, p.segments = service, op.OperationID, pattern, strings.Split(strings.TrimPrefix(pattern, "/"), "/")
+			p.Operation, p.Pattern = op.OperationID, pattern
 			security := doc.Security
 			if op.Security != nil {
 				security = *op.Security

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +16,6 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 
-	"github.com/healthe/healthe/kit/contract"
 	"github.com/healthe/healthe/kit/telemetry"
 )
 
@@ -44,11 +44,10 @@ var Defaults = Settings{
 	Floor: 64, Start: 256, Ceiling: 1024, Wait: 100 * time.Millisecond, Idle: 5 * time.Second,
 }
 
-// Upstream is the way to one core service: an http.RoundTripper for whoever passes requests on and for generated clients.
-// Each has connections, a circuit and bounds of its own, so that the trouble of one service is not the trouble of another.
+// Upstream is the way to one core service, with what the contract says of its operations. Each has connections, a circuit and bounds of its own, so that the trouble of one service is not the trouble of another.
 type Upstream struct {
+	*Policies
 	name      string
-	policies  Policies
 	settings  Settings
 	base      http.RoundTripper
 	circuit   *circuit
@@ -62,13 +61,13 @@ type Upstream struct {
 }
 
 // New returns the way to the service of that name. Settings.Base takes the place of the network.
-func New(name string, policies Policies, s Settings) *Upstream {
+func New(name string, policies *Policies, s Settings) *Upstream {
 	base := s.Base
 	if base == nil {
 		base = transport()
 	}
 	u := &Upstream{
-		name: name, policies: policies, settings: s, circuit: newCircuit(name, s), base: telemetry.Transport{Base: base},
+		Policies: policies, name: name, settings: s, circuit: newCircuit(name, s), base: telemetry.Transport{Base: base},
 		plans: map[plan]failsafe.Executor[reply]{}, limits: map[time.Duration]failsafe.Executor[*http.Response]{},
 		limiter: newLimiter(s), bulkheads: map[string]bulkhead.Bulkhead[any]{},
 	}
@@ -85,11 +84,7 @@ func New(name string, policies Policies, s Settings) *Upstream {
 
 // operations returns those of the contract, and what stands for any other.
 func (u *Upstream) operations() []*Policy {
-	all := []*Policy{defaults(http.MethodGet), defaults(http.MethodPost)}
-	for _, p := range u.policies.byID[u.name] {
-		all = append(all, p)
-	}
-	return all
+	return slices.AppendSeq([]*Policy{defaults(http.MethodGet), defaults(http.MethodPost)}, u.All())
 }
 
 func transport() *http.Transport {
@@ -104,24 +99,8 @@ func transport() *http.Transport {
 // Name returns the name of the service.
 func (u *Upstream) Name() string { return u.name }
 
-// Policy returns that of the operation which a request is for.
-func (u *Upstream) Policy(r *http.Request) *Policy {
-	if op, ok := contract.Current(r.Context()); ok { // which may be the catalog's own, that asks this service something else
-		if p := u.policies.ByID(u.name, op.ID); p != nil && (p.Method == r.Method || isRead(p.Method) && isRead(r.Method)) && p.matches(r.URL) {
-			return p
-		}
-	}
-	if p := u.policies.Of(r); p != nil && p.Service == u.name {
-		return p
-	}
-	p := defaults(r.Method)
-	p.Service = u.name
-	return p
-}
-
-// RoundTrip sends a request, a second time only if that cannot do anything twice.
-func (u *Upstream) RoundTrip(r *http.Request) (*http.Response, error) {
-	p := u.Policy(r)
+// Send sends a request for an operation, a second time only if that cannot do anything twice.
+func (u *Upstream) Send(r *http.Request, p *Policy) (*http.Response, error) {
 	if !p.Idempotent && r.Header.Get("Idempotency-Key") != "" { // nobody heeds it, but http.Transport would send such a request again
 		r = r.Clone(r.Context())
 		r.Header.Del("Idempotency-Key")

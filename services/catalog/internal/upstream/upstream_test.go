@@ -54,11 +54,12 @@ components:
   securitySchemes: { healthe: { type: http, scheme: bearer } }
 `
 
-func policies(t testing.TB, service, contract string) (Policies, error) {
+func policies(t testing.TB, service, contract string) (*Policies, error) {
 	t.Helper()
 	doc, err := openapi3.NewLoader().LoadFromData([]byte(contract))
 	require.NoError(t, err)
-	return PoliciesOf(map[string]*openapi3.T{service: doc})
+	all, err := PoliciesOf(map[string]*openapi3.T{service: doc})
+	return all[service], err
 }
 
 func newToys(t testing.TB, s Settings) *Upstream {
@@ -67,6 +68,9 @@ func newToys(t testing.TB, s Settings) *Upstream {
 	require.NoError(t, err)
 	return New("toys", all, s)
 }
+
+// RoundTrip sends a request for the operation that it is for.
+func (u *Upstream) RoundTrip(r *http.Request) (*http.Response, error) { return u.Send(r, u.Of(r)) }
 
 // does is the service, without a network.
 type does func(*http.Request) (*http.Response, error)
