@@ -108,7 +108,7 @@ func up(ctx context.Context, s *stack.Stack) error {
 	fmt.Printf("  Log in  %s/login\n", s.PublicURL())
 	fmt.Printf("  Mail    %s/api/v1/messages\n\nDemo accounts\n", s.MailURL())
 	for _, a := range s.Accounts() {
-		fmt.Printf("  %-8s %-20s password %s\n", a.Username, a.Email, a.Password)
+		fmt.Printf("  %-9s %-21s password %s\n", a.Username, a.Email, a.Password)
 	}
 	fmt.Printf(`
 Try next

@@ -21,11 +21,11 @@ type Secrets map[string]string
 const development = "development-"
 
 // databases has one name for each database with its login role.
-var databases = []string{"auth", "appointment", "mailing", "catalog", "kratos", "hydra"}
+var databases = []string{"auth", "appointment", "forum", "mailing", "catalog", "kratos", "hydra"}
 
 func secretNames() []string {
 	names := []string{
-		"POSTGRES_PASSWORD", "KEY_ENCRYPTION_SECRET", "COURIER_SECRET",
+		"POSTGRES_PASSWORD", "KEY_ENCRYPTION_SECRET", "PSEUDONYM_SECRET", "COURIER_SECRET",
 		"KRATOS_COOKIE_SECRET", "KRATOS_CIPHER_SECRET", "HYDRA_SYSTEM_SECRET", "HYDRA_PAIRWISE_SALT",
 	}
 	for _, db := range databases {

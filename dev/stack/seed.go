@@ -14,6 +14,7 @@ type client struct{ id, scope string }
 var clients = []client{
 	{"auth", "mail:send"},
 	{"appointment", "mail:send"},
+	{"forum", "mail:send"},
 	{"mailing", "contacts:read"},
 	{"catalog", "identities:exchange mail:send"},
 }
@@ -27,6 +28,7 @@ type account struct {
 var accounts = []account{
 	{"patient", "Pat Ient", nil},
 	{"doctor", "Doc Tor", []string{"doctor"}},
+	{"moderator", "Mod Erator", []string{"moderator"}},
 	{"admin", "Ad Min", []string{"admin"}},
 }
 

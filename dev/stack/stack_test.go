@@ -104,7 +104,7 @@ func TestSecrets(t *testing.T) {
 
 	t.Run("say that they are for development", func(t *testing.T) {
 		t.Parallel()
-		for _, name := range []string{"KEY_ENCRYPTION_SECRET", "COURIER_SECRET", "AUTH_CLIENT_SECRET", "MAILING_DATABASE_PASSWORD"} {
+		for _, name := range []string{"KEY_ENCRYPTION_SECRET", "PSEUDONYM_SECRET", "COURIER_SECRET", "AUTH_CLIENT_SECRET", "MAILING_DATABASE_PASSWORD"} {
 			if !strings.HasPrefix(first[name], development) {
 				t.Errorf("%s does not", name)
 			}

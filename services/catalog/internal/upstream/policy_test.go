@@ -16,7 +16,7 @@ func TestContractsAreSound(t *testing.T) {
 	t.Parallel()
 
 	docs := map[string]*openapi3.T{}
-	for _, service := range []string{"appointment", "auth", "mailing"} {
+	for _, service := range []string{"appointment", "auth", "forum", "mailing"} {
 		doc, err := contract.Load(service)
 		require.NoError(t, err)
 		docs[service] = doc
@@ -34,6 +34,8 @@ func TestContractsAreSound(t *testing.T) {
 	require.Contains(t, all["appointment"].InvalidatedBy("updateClinic"), "listClinics")
 	require.Empty(t, all["appointment"].InvalidatedBy("createCalendarFeed"))
 	require.Nil(t, all["auth"].ByID("getContact"), "an internal operation does not pass here")
+	require.Contains(t, all["forum"].InvalidatedBy("votePost"), "listPosts")
+	require.Equal(t, Defer, all["forum"].ByID("createComment").OnFailure)
 	require.Greater(t, len(all["appointment"].byID)+len(all["auth"].byID)+len(all["mailing"].byID), 80)
 }
 
