@@ -595,10 +595,14 @@ type Review struct {
 	Excerpt string             `json:"excerpt"`
 	Flags   int32              `json:"flags"`
 	ID      openapi_types.UUID `json:"id"`
-	Notes   []string           `json:"notes"`
-	PostID  openapi_types.UUID `json:"post_id"`
-	Reasons []FlagReason       `json:"reasons"`
-	Status  ContentStatus      `json:"status"`
+
+	// Notes The first 100.
+	Notes  []string           `json:"notes"`
+	PostID openapi_types.UUID `json:"post_id"`
+
+	// Reasons Of the first 100 flags.
+	Reasons []FlagReason  `json:"reasons"`
+	Status  ContentStatus `json:"status"`
 
 	// Title Of the post.
 	Title string `json:"title"`
@@ -1074,14 +1078,14 @@ type ClientInterface interface {
 
 	// ReleaseAuthor End a suspension
 	//
-	// For moderators.
+	// For moderators, who cannot release themselves.
 	//
 	// Corresponds with DELETE /forum/v1/authors/{author_id}/suspension (the `ReleaseAuthor` operationId).
 	ReleaseAuthor(ctx context.Context, authorID openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SuspendAuthorWithBody Suspend an author
 	//
-	// For moderators. Until then they read and cannot write.
+	// For moderators, who cannot suspend themselves. Until then the author reads and cannot write. A suspension replaces the one before.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1090,7 +1094,7 @@ type ClientInterface interface {
 
 	// SuspendAuthor Suspend an author
 	//
-	// For moderators. Until then they read and cannot write.
+	// For moderators, who cannot suspend themselves. Until then the author reads and cannot write. A suspension replaces the one before.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1538,7 +1542,7 @@ type ClientInterface interface {
 
 // ReleaseAuthor End a suspension
 //
-// For moderators.
+// For moderators, who cannot release themselves.
 //
 // Corresponds with DELETE /forum/v1/authors/{author_id}/suspension (the `ReleaseAuthor` operationId).
 func (c *Client) ReleaseAuthor(ctx context.Context, authorID openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1555,7 +1559,7 @@ func (c *Client) ReleaseAuthor(ctx context.Context, authorID openapi_types.UUID,
 
 // SuspendAuthorWithBody Suspend an author
 //
-// For moderators. Until then they read and cannot write.
+// For moderators, who cannot suspend themselves. Until then the author reads and cannot write. A suspension replaces the one before.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1574,7 +1578,7 @@ func (c *Client) SuspendAuthorWithBody(ctx context.Context, authorID openapi_typ
 
 // SuspendAuthor Suspend an author
 //
-// For moderators. Until then they read and cannot write.
+// For moderators, who cannot suspend themselves. Until then the author reads and cannot write. A suspension replaces the one before.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4925,7 +4929,7 @@ type ClientWithResponsesInterface interface {
 
 	// ReleaseAuthorWithResponse End a suspension
 	//
-	// For moderators.
+	// For moderators, who cannot release themselves.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4934,7 +4938,7 @@ type ClientWithResponsesInterface interface {
 
 	// SuspendAuthorWithBodyWithResponse Suspend an author
 	//
-	// For moderators. Until then they read and cannot write.
+	// For moderators, who cannot suspend themselves. Until then the author reads and cannot write. A suspension replaces the one before.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4943,7 +4947,7 @@ type ClientWithResponsesInterface interface {
 
 	// SuspendAuthorWithResponse Suspend an author
 	//
-	// For moderators. Until then they read and cannot write.
+	// For moderators, who cannot suspend themselves. Until then the author reads and cannot write. A suspension replaces the one before.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5524,6 +5528,8 @@ type SuspendAuthorResponse struct {
 	ApplicationProblemJSON403 *externalRef3.Problem
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *externalRef3.Problem
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *externalRef3.Problem
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *externalRef3.Problem
 }
@@ -5546,6 +5552,11 @@ func (r SuspendAuthorResponse) GetApplicationProblemJSON403() *externalRef3.Prob
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r SuspendAuthorResponse) GetApplicationProblemJSON404() *externalRef3.Problem {
 	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r SuspendAuthorResponse) GetApplicationProblemJSON409() *externalRef3.Problem {
+	return r.ApplicationProblemJSON409
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -8880,7 +8891,7 @@ func (r SearchForumResponse) ContentType() string {
 
 // ReleaseAuthorWithResponse End a suspension
 //
-// For moderators.
+// For moderators, who cannot release themselves.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8895,7 +8906,7 @@ func (c *ClientWithResponses) ReleaseAuthorWithResponse(ctx context.Context, aut
 
 // SuspendAuthorWithBodyWithResponse Suspend an author
 //
-// For moderators. Until then they read and cannot write.
+// For moderators, who cannot suspend themselves. Until then the author reads and cannot write. A suspension replaces the one before.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8910,7 +8921,7 @@ func (c *ClientWithResponses) SuspendAuthorWithBodyWithResponse(ctx context.Cont
 
 // SuspendAuthorWithResponse Suspend an author
 //
-// For moderators. Until then they read and cannot write.
+// For moderators, who cannot suspend themselves. Until then the author reads and cannot write. A suspension replaces the one before.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -9841,6 +9852,13 @@ func ParseSuspendAuthorResponse(rsp *http.Response) (*SuspendAuthorResponse, err
 			return nil, err
 		}
 		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest externalRef3.Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest externalRef3.Problem
@@ -15056,6 +15074,20 @@ func (response SuspendAuthor404ApplicationProblemPlusJSONResponse) VisitSuspendA
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendAuthor409ApplicationProblemPlusJSONResponse externalRef3.Problem
+
+func (response SuspendAuthor409ApplicationProblemPlusJSONResponse) VisitSuspendAuthorResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
 }
