@@ -20,7 +20,7 @@ import (
 )
 
 // coreServices are those whose public operations are served here, each under its own path.
-var coreServices = []string{"appointment", "auth", "mailing"}
+var coreServices = []string{"appointment", "auth", "forum", "mailing"}
 
 // contracts reads those of the core services, and what they say of resilience. The error lists every mistake in all of them.
 func contracts() (map[string]*openapi3.T, map[string]*upstream.Policies, error) {
