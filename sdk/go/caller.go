@@ -21,7 +21,7 @@ const (
 	longWait   = 30 * time.Second // a Retry-After beyond it is the caller's business
 )
 
-// Problems that a caller may want to tell apart, for errors.Is. More are in docs/problems.md.
+// Problems that a caller may want to tell apart, for errors.Is. More are in docs/problems.md, for Is.
 var (
 	NotFound           = problem.NotFound("It")
 	Unauthenticated    = problem.Unauthenticated("")
@@ -31,6 +31,11 @@ var (
 	TooManyRequests    = problem.TooManyRequests(0)
 	Unavailable        = problem.Unavailable("It")
 )
+
+// Is says whether err is the problem that docs/problems.md names so: healthe.Is(err, "slot-taken").
+func Is(err error, name string) bool {
+	return errors.Is(err, problem.New(0, name, "", ""))
+}
 
 // caller sends the requests of the generated clients.
 type caller struct{ *settings }

@@ -8,6 +8,7 @@
 //
 //	if p, ok := errors.AsType[*problem.Problem](err); ok { ... p.Type, p.Status, p.Errors ... }
 //	if errors.Is(err, healthe.NotFound) { ... }
+//	if healthe.Is(err, "slot-taken") { ... }
 package healthe
 
 import (
@@ -24,6 +25,7 @@ import (
 	"github.com/healthe/healthe/openapi/appointment"
 	"github.com/healthe/healthe/openapi/auth"
 	"github.com/healthe/healthe/openapi/catalog"
+	"github.com/healthe/healthe/openapi/forum"
 	"github.com/healthe/healthe/openapi/mailing"
 )
 
@@ -31,6 +33,7 @@ import (
 type Client struct {
 	Auth        *auth.ClientWithResponses
 	Appointment *appointment.ClientWithResponses
+	Forum       *forum.ClientWithResponses
 	Mailing     *mailing.ClientWithResponses
 	Catalog     *catalog.ClientWithResponses
 }
@@ -99,7 +102,8 @@ func New(baseURL string, options ...Option) (*Client, error) {
 func newClient(base string, do *caller) (*Client, error) {
 	people, err1 := auth.NewClientWithResponses(base, auth.WithHTTPClient(do))
 	calendar, err2 := appointment.NewClientWithResponses(base, appointment.WithHTTPClient(do))
-	mail, err3 := mailing.NewClientWithResponses(base, mailing.WithHTTPClient(do))
-	composites, err4 := catalog.NewClientWithResponses(base, catalog.WithHTTPClient(do))
-	return &Client{people, calendar, mail, composites}, errors.Join(err1, err2, err3, err4)
+	talk, err3 := forum.NewClientWithResponses(base, forum.WithHTTPClient(do))
+	mail, err4 := mailing.NewClientWithResponses(base, mailing.WithHTTPClient(do))
+	composites, err5 := catalog.NewClientWithResponses(base, catalog.WithHTTPClient(do))
+	return &Client{people, calendar, talk, mail, composites}, errors.Join(err1, err2, err3, err4, err5)
 }
