@@ -80,7 +80,7 @@ func plain(s journey.Step) {
 
 // coloured is for a terminal.
 func coloured(s journey.Step) {
-	colour := map[string]int{"ada": 36, "noor": 32, "bea": 35, "admin": 33}[s.Who]
+	colour := map[string]int{"ada": 36, "noor": 32, "bea": 35, "mia": 34, "admin": 33}[s.Who]
 	fmt.Printf("\x1b[1;%dm%-6s\x1b[0m %s \x1b[2m%s %s\x1b[0m\n", colour, s.Who, s.What, s.Detail, took(s.Took))
 }
 

@@ -1,5 +1,6 @@
 // Package journey plays the platform's main story through its front door, with nothing but the Go client and a mailbox: people
-// sign up, one becomes a doctor, another books, moves and cancels an appointment, and a third gets the time that became free.
+// sign up, one becomes a doctor, another books, moves and cancels an appointment, and a third gets the time that became free. Then
+// they talk in the forum, under other names.
 // It serves as `./task demo`, as an end-to-end test, and as an example of a program that uses the platform.
 package journey
 
@@ -40,11 +41,12 @@ type story struct {
 	tag  string // makes the names of this run new
 	last time.Time
 
-	admin, doctor, ada, bea *person
+	admin, doctor, ada, bea, mia *person
 	practice                practice
 	slots                   []appointment.Slot
 	booked                  *appointment.Appointment
 	waiting                 *appointment.WaitlistEntry
+	discussion              discussion
 }
 
 // Run plays the story once. Every run has people of its own, so it can be played any number of times, and at once.
@@ -54,6 +56,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	for _, chapter := range []func() error{
 		s.adaSignsUp, s.aDoctorArrives, s.theClinicOpens, s.adaBooks, s.adaReadsHerMail, s.adaMoves, s.beaWaits, s.adaCancels, s.beaTakesTheSlot, s.theDoctorLooks,
+		s.adaOpensACommunity, s.adaPosts, s.othersAnswer, s.theyVote, s.adaReadsAgain, s.aModeratorDecides,
 	} {
 		if err := chapter(); err != nil {
 			return err

@@ -89,39 +89,42 @@ func (s *story) adaSignsUp() (err error) {
 	return nil
 }
 
-// aDoctorArrives plays how a role is asked for and granted.
 func (s *story) aDoctorArrives() (err error) {
 	if s.doctor, err = s.signUp("Noor Haddad", "noor"); err != nil {
 		return err
 	}
-	asked, err := healthe.Created(s.doctor.Auth.CreateRoleRequestWithResponse(s.ctx, nil, auth.NewRoleRequest{Role: auth.Doctor, LicenceNumber: "DE-" + s.tag}))
-	if err != nil {
-		return failed("role request", err)
-	}
-	s.tell("noor", "asks for the doctor role", "with a licence number; the request is %s", asked.Status)
-
 	s.admin = &person{username: s.AdminUsername, password: s.AdminPassword}
 	if err := s.admin.logIn(s); err != nil {
 		return err
 	}
+	return s.becomes(s.doctor, "noor", auth.Doctor)
+}
+
+// becomes plays how a role is asked for and granted.
+func (s *story) becomes(p *person, given string, role auth.ProfessionalRole) error {
+	asked, err := healthe.Created(p.Auth.CreateRoleRequestWithResponse(s.ctx, nil, auth.NewRoleRequest{Role: role, LicenceNumber: "DE-" + s.tag}))
+	if err != nil {
+		return failed("role request", err)
+	}
+	s.tell(given, fmt.Sprintf("asks for the %s role", role), "with a licence number; the request is %s", asked.Status)
 	if _, err := healthe.OK(s.admin.Auth.ApproveRoleRequestWithResponse(s.ctx, asked.ID, nil)); err != nil {
 		return failed("approve the role", err)
 	}
 	s.tell("admin", "grants it", "")
 
-	roles, err := until(s.ctx, "the doctor role", func(ctx context.Context) ([]string, bool, error) {
-		me, err := healthe.OK(s.doctor.Auth.GetMeWithResponse(ctx))
+	roles, err := until(s.ctx, fmt.Sprintf("the %s role", role), func(ctx context.Context) ([]string, bool, error) {
+		me, err := healthe.OK(p.Auth.GetMeWithResponse(ctx))
 		if err != nil {
 			return nil, false, err
 		}
-		return me.Roles, slices.Contains(me.Roles, "doctor"), nil
+		return me.Roles, slices.Contains(me.Roles, string(role)), nil
 	})
 	if err != nil {
 		return err
 	}
-	if _, err := s.mail.find(s.ctx, s.doctor.email, "Your request was granted"); err != nil {
+	if _, err := s.mail.find(s.ctx, p.email, "Your request was granted"); err != nil {
 		return err
 	}
-	s.tell("noor", "is a doctor", "roles %s, and a mail says so", fmt.Sprint(roles))
+	s.tell(given, fmt.Sprintf("is a %s", role), "roles %s, and a mail says so", fmt.Sprint(roles))
 	return nil
 }
