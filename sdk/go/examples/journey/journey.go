@@ -42,11 +42,11 @@ type story struct {
 	last time.Time
 
 	admin, doctor, ada, bea, mia *person
-	practice                practice
-	slots                   []appointment.Slot
-	booked                  *appointment.Appointment
-	waiting                 *appointment.WaitlistEntry
-	discussion              discussion
+	practice                     practice
+	slots                        []appointment.Slot
+	booked                       *appointment.Appointment
+	waiting                      *appointment.WaitlistEntry
+	discussion                   discussion
 }
 
 // Run plays the story once. Every run has people of its own, so it can be played any number of times, and at once.
