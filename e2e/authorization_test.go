@@ -138,7 +138,7 @@ func TestNobodyBecomesADoctorAlone(t *testing.T) {
 
 	t.Run("and does nothing of what doctors and admins do", func(t *testing.T) {
 		for _, o := range operations(t) {
-			if o.secured && !o.internal && !o.allows("account:read", "account:write", "appointments:read", "appointments:write") {
+			if o.secured && !o.internal && !o.allows("account:read", "account:write", "appointments:read", "appointments:write", "forum:read", "forum:write") {
 				eve.do(t, o.method, o.url(), o.example()).refused(t, http.StatusForbidden)
 			}
 		}

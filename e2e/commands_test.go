@@ -108,7 +108,7 @@ func TestTheCommandsOfTheReadmeWorkInAFreshClone(t *testing.T) {
 	c := newClone(t)
 	first := c.run(t, "up")
 	require.Contains(t, first, c.web)
-	for _, account := range []string{"patient", "doctor", "admin"} {
+	for _, account := range []string{"patient", "doctor", "moderator", "admin"} {
 		require.Contains(t, first, account)
 	}
 	res, err := http.Get(c.web + "/appointment/v1/clinics")
@@ -117,7 +117,7 @@ func TestTheCommandsOfTheReadmeWorkInAFreshClone(t *testing.T) {
 	require.Equal(t, http.StatusOK, res.StatusCode)
 
 	running := c.run(t, "ps")
-	for _, process := range []string{"postgres", "etcd", "mailpit", "kratos", "hydra", "traefik", "auth", "appointment", "mailing", "catalog"} {
+	for _, process := range []string{"postgres", "etcd", "mailpit", "kratos", "hydra", "traefik", "auth", "appointment", "forum", "mailing", "catalog"} {
 		require.Regexp(t, process+`(-0)?\s+healthy`, running)
 	}
 	c.run(t, "up")

@@ -32,33 +32,18 @@ func TestWritesWaitForAppointment(t *testing.T) {
 	}
 	t.Cleanup(func() { p.healthy(t) })
 
-	write := func(c *caller, path string, body any, edits ...edit) deferred.DeferredOperation {
-		var op deferred.DeferredOperation
-		got := c.post(t, path, body, edits...).wants(t, http.StatusAccepted)
-		got.decode(t, &op)
-		require.Equal(t, operationsPath+"/"+op.Id.String(), got.Header.Get("Location"))
-		return op
-	}
-	profile := write(ada, "/appointment/v1/me/patient", map[string]any{"name": "Ada Park", "phone": "+491701234567", "birth_date": "1990-04-12", "gender": "female"})
-	booking := write(ada, appointments, c.booking(0), key("booking"))
-	require.Equal(t, booking.Id, write(ada, appointments, c.booking(0), key("booking")).Id)
-	late := write(bea, appointments, c.booking(0)) // the same slot
-	withdrawn := write(bea, appointments, c.booking(1))
+	profile := ada.later(t, "/appointment/v1/me/patient", map[string]any{"name": "Ada Park", "phone": "+491701234567", "birth_date": "1990-04-12", "gender": "female"})
+	booking := ada.later(t, appointments, c.booking(0), key("booking"))
+	require.Equal(t, booking.Id, ada.later(t, appointments, c.booking(0), key("booking")).Id)
+	late := bea.later(t, appointments, c.booking(0)) // the same slot
+	withdrawn := bea.later(t, appointments, c.booking(1))
 	bea.get(t, operationsPath+"/"+booking.Id.String()).refused(t, http.StatusNotFound)
 	bea.do(t, http.MethodDelete, operationsPath+"/"+withdrawn.Id.String(), nil).wants(t, http.StatusNoContent)
 	back()
 
-	follow := func(c *caller, op deferred.DeferredOperation) deferred.DeferredOperation {
-		eventually(t, op.Operation+" has ended", time.Minute, func() (bool, string) {
-			got := c.get(t, operationsPath+"/"+op.Id.String()).wants(t, http.StatusOK)
-			got.decode(t, &op)
-			return op.State != deferred.Pending, got.String()
-		})
-		return op
-	}
-	require.Equal(t, deferred.Succeeded, follow(ada, profile).State, "before the booking that needs it")
-	require.Equal(t, deferred.Withdrawn, follow(bea, withdrawn).State)
-	winner, loser, won, lost := ada, bea, follow(ada, booking), follow(bea, late)
+	require.Equal(t, deferred.Succeeded, ada.ended(t, profile).State, "before the booking that needs it")
+	require.Equal(t, deferred.Withdrawn, bea.ended(t, withdrawn).State)
+	winner, loser, won, lost := ada, bea, ada.ended(t, booking), bea.ended(t, late)
 	if won.State == deferred.Failed {
 		winner, loser, won, lost = bea, ada, lost, won
 	}
@@ -99,4 +84,24 @@ func TestACircuitThatAnAdminForcesOpen(t *testing.T) {
 	ada.get(t, me).wants(t, http.StatusOK)
 	release()
 	ada.get(t, appointments).wants(t, http.StatusOK)
+}
+
+// later writes what is kept until the service is back.
+func (c *caller) later(t *testing.T, path string, body any, edits ...edit) (op deferred.DeferredOperation) {
+	t.Helper()
+	got := c.post(t, path, body, edits...).wants(t, http.StatusAccepted)
+	got.decode(t, &op)
+	require.Equal(t, operationsPath+"/"+op.Id.String(), got.Header.Get("Location"))
+	return op
+}
+
+// ended waits until it is known what became of it.
+func (c *caller) ended(t *testing.T, op deferred.DeferredOperation) deferred.DeferredOperation {
+	t.Helper()
+	eventually(t, op.Operation+" has ended", time.Minute, func() (bool, string) {
+		got := c.get(t, operationsPath+"/"+op.Id.String()).wants(t, http.StatusOK)
+		got.decode(t, &op)
+		return op.State != deferred.Pending, got.String()
+	})
+	return op
 }

@@ -122,7 +122,7 @@ func TestForgedIdentitiesAreRefusedByEveryService(t *testing.T) {
 	p := shared(t)
 	admin := p.person(t, "admin")
 	paths := map[string]string{
-		"auth": me, "appointment": "/appointment/v1/me/calendar-feed", "mailing": "/mailing/v1/messages", "catalog": "/catalog/v1/me/overview",
+		"auth": me, "appointment": "/appointment/v1/me/calendar-feed", "forum": "/forum/v1/me", "mailing": "/mailing/v1/messages", "catalog": "/catalog/v1/me/overview",
 	}
 	forgeries := p.forgeries(t, admin)
 	for _, service := range p.Services() {

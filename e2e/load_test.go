@@ -173,7 +173,7 @@ func (p *platform) healthy(t *testing.T) {
 		}
 		for _, service := range p.Services() {
 			urls, err := p.Instances(ctx, service)
-			if want := map[string]int{"auth": 2, "appointment": 2}[service]; err != nil || len(urls) < max(1, want) {
+			if want := scaled[service]; err != nil || len(urls) < max(1, want) {
 				state += service + " is not registered; "
 			}
 		}

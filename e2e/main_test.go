@@ -46,6 +46,9 @@ func shared(t *testing.T) *platform {
 	return p
 }
 
+// scaled is how many of a service run, if not one: nothing may count on being alone.
+var scaled = map[string]int{"auth": 2, "appointment": 2, "forum": 2}
+
 var startShared = sync.OnceValues(func() (*platform, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
@@ -58,14 +61,14 @@ var startShared = sync.OnceValues(func() (*platform, error) {
 	}
 	began := time.Now()
 	s, err := stack.Start(ctx, stack.Options{
-		Dir: dir, FreePorts: true, Env: map[string]string{"POSTGRES_FSYNC": "off"},
+		Dir: dir, FreePorts: true, Env: map[string]string{"POSTGRES_FSYNC": "off", "NEW_AUTHOR_FOR": "0s"},
 		Progress: &stack.Lines{W: os.Stderr, Every: 15 * time.Second},
 	})
 	if err != nil {
 		return nil, err
 	}
-	for _, service := range []string{"auth", "appointment"} { // nothing may count on being alone
-		if err := s.Scale(ctx, service, 2); err != nil {
+	for service, n := range scaled {
+		if err := s.Scale(ctx, service, n); err != nil {
 			return nil, err
 		}
 	}

@@ -158,7 +158,7 @@ func TestAMachineWithEveryScopeBreaksNothing(t *testing.T) {
 	forMachines := []string{"mail:send", "contacts:read", "identities:exchange"}
 	forPeople := []string{
 		"account:read", "account:write", "appointments:read", "appointments:write", "schedule:read", "schedule:write",
-		"patients:read", "reference:write", "roles:review", "mail:read",
+		"patients:read", "forum:read", "forum:write", "forum:moderate", "reference:write", "roles:review", "mail:read",
 	}
 	machine := p.machine(t, append(forPeople, forMachines...)...)
 	for _, o := range operations(t) {
