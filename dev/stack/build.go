@@ -191,16 +191,10 @@ func (s *Stack) vendorTraefik(ctx context.Context, srv server, label string) (st
 // buildOwn builds dev and every service that is there, and tells which binaries have changed.
 func (s *Stack) buildOwn(ctx context.Context, bin string) ([]string, error) {
 	s.progress.Update("building the services")
-	mains, err := filepath.Glob(filepath.Join(s.Root, "services", "*", "cmd", "*"))
-	if err != nil {
-		return nil, err
-	}
 	before := map[string]string{}
 	args := slices.Concat([]string{"build", "-o", bin + "/"}, buildFlags, []string{"./dev"})
-	for _, dir := range mains {
-		name := filepath.Base(dir)
-		rel, _ := filepath.Rel(s.Root, dir)
-		args = append(args, "./"+rel)
+	for _, name := range s.Services() {
+		args = append(args, "./services/"+name+"/cmd/"+name)
 		before[name] = head(filepath.Join(bin, name))
 	}
 	begun := time.Now()

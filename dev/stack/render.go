@@ -79,10 +79,12 @@ func (s *Stack) DatabaseURL(name string) string {
 
 // Services lists the services that are in the tree.
 func (s *Stack) Services() []string {
-	dirs, _ := filepath.Glob(filepath.Join(s.Root, "services", "*", "cmd", "*"))
+	mains, _ := filepath.Glob(filepath.Join(s.Root, "services", "*", "cmd", "*"))
 	var names []string
-	for _, dir := range dirs {
-		names = append(names, filepath.Base(dir))
+	for _, dir := range mains {
+		if name := filepath.Base(dir); name == filepath.Base(filepath.Dir(filepath.Dir(dir))) { // no tool of a service
+			names = append(names, name)
+		}
 	}
 	return names
 }

@@ -253,3 +253,16 @@ func TestEachRoleReachesItsOwnDatabaseAlone(t *testing.T) {
 		}
 	}
 }
+
+func TestServices(t *testing.T) {
+	t.Parallel()
+	s := &Stack{Root: t.TempDir()}
+	for _, dir := range []string{"toys/cmd/toys", "toys/cmd/seed", "kit"} {
+		if err := os.MkdirAll(filepath.Join(s.Root, "services", dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if found := s.Services(); len(found) != 1 || found[0] != "toys" {
+		t.Errorf("%v", found)
+	}
+}
