@@ -28,6 +28,14 @@ func optionally[T, U any](v *T, convert func(T) U) *U {
 	return new(convert(*v))
 }
 
+// orDefault is what a parameter says, or what its absence means.
+func orDefault[T any](v *T, absent T) T {
+	if v == nil {
+		return absent
+	}
+	return *v
+}
+
 // orMax is the place before which every identifier comes, unless a page starts elsewhere.
 func orMax(id *uuid.UUID) uuid.UUID {
 	if id == nil {

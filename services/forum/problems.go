@@ -46,8 +46,18 @@ func found(err error, thing string) error {
 	return err
 }
 
+const draws = 3
+
 // atOnce runs f in a transaction; see postgres.DB.AtOnce. Everyone locks in this order: authors, posts, comments, flags and reviews,
-// scores of comments, scores of posts, communities.
+// scores of comments, scores of posts, communities. It tries again where an author's pseudonym was taken at the same moment, mostly by
+// another first request of the same author.
 func (s *service) atOnce(ctx context.Context, f func(tx pgx.Tx, q *store.Queries) error) error {
-	return explain(s.db.AtOnce(ctx, func(tx pgx.Tx) error { return f(tx, s.store.WithTx(tx)) }))
+	var err error
+	for range draws {
+		err = s.db.AtOnce(ctx, func(tx pgx.Tx) error { return f(tx, s.store.WithTx(tx)) })
+		if postgres.Constraint(err) != "authors_name_key" {
+			break
+		}
+	}
+	return explain(err)
 }

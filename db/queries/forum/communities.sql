@@ -23,11 +23,10 @@ SELECT * FROM communities
 WHERE id = @id
 FOR UPDATE;
 
--- name: UpdateCommunity :one
+-- name: UpdateCommunity :exec
 UPDATE communities
 SET title = @title, description = @description, version = version + 1, updated_at = now()
-WHERE id = @id
-RETURNING *;
+WHERE id = @id;
 
 -- name: DeleteCommunity :exec
 DELETE FROM communities

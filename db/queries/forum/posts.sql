@@ -16,7 +16,7 @@ LEFT JOIN post_votes ON post_votes.post_id = post_summaries.id AND post_votes.au
 WHERE post_summaries.id = @id;
 
 -- name: LockPost :one
-SELECT id, community_id, author_id, status, locked, version FROM posts
+SELECT id, community_id, author_id, url, status, locked, version FROM posts
 WHERE id = @id
 FOR UPDATE;
 
@@ -30,7 +30,7 @@ FOR SHARE OF posts;
 
 -- name: UpdatePost :exec
 UPDATE posts
-SET title = @title, body = @body, url = sqlc.narg('url'), version = version + 1, edited_at = now()
+SET title = @title, body = @body, version = version + 1, edited_at = now()
 WHERE id = @id;
 
 -- SetPostStatus also takes the post out of the feeds, or puts it back. A deleted post keeps nothing of what it said.

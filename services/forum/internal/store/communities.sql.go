@@ -309,11 +309,10 @@ func (q *Queries) UnfollowCommunity(ctx context.Context, arg UnfollowCommunityPa
 	return result.RowsAffected(), nil
 }
 
-const updateCommunity = `-- name: UpdateCommunity :one
+const updateCommunity = `-- name: UpdateCommunity :exec
 UPDATE communities
 SET title = $1, description = $2, version = version + 1, updated_at = now()
 WHERE id = $3
-RETURNING id, name, title, description, creator_id, posts, members, version, created_at, updated_at
 `
 
 type UpdateCommunityParams struct {
@@ -322,20 +321,7 @@ type UpdateCommunityParams struct {
 	ID          uuid.UUID
 }
 
-func (q *Queries) UpdateCommunity(ctx context.Context, arg UpdateCommunityParams) (Community, error) {
-	row := q.db.QueryRow(ctx, updateCommunity, arg.Title, arg.Description, arg.ID)
-	var i Community
-	err := row.Scan(
-		&i.ID,
-		&i.Name,
-		&i.Title,
-		&i.Description,
-		&i.CreatorID,
-		&i.Posts,
-		&i.Members,
-		&i.Version,
-		&i.CreatedAt,
-		&i.UpdatedAt,
-	)
-	return i, err
+func (q *Queries) UpdateCommunity(ctx context.Context, arg UpdateCommunityParams) error {
+	_, err := q.db.Exec(ctx, updateCommunity, arg.Title, arg.Description, arg.ID)
+	return err
 }

@@ -107,7 +107,7 @@ func (q *Queries) GetPost(ctx context.Context, arg GetPostParams) (GetPostRow, e
 }
 
 const lockPost = `-- name: LockPost :one
-SELECT id, community_id, author_id, status, locked, version FROM posts
+SELECT id, community_id, author_id, url, status, locked, version FROM posts
 WHERE id = $1
 FOR UPDATE
 `
@@ -116,6 +116,7 @@ type LockPostRow struct {
 	ID          uuid.UUID
 	CommunityID uuid.UUID
 	AuthorID    *uuid.UUID
+	Url         *string
 	Status      ContentStatus
 	Locked      bool
 	Version     int32
@@ -128,6 +129,7 @@ func (q *Queries) LockPost(ctx context.Context, id uuid.UUID) (LockPostRow, erro
 		&i.ID,
 		&i.CommunityID,
 		&i.AuthorID,
+		&i.Url,
 		&i.Status,
 		&i.Locked,
 		&i.Version,
@@ -213,23 +215,17 @@ func (q *Queries) SharePost(ctx context.Context, id uuid.UUID) (SharePostRow, er
 
 const updatePost = `-- name: UpdatePost :exec
 UPDATE posts
-SET title = $1, body = $2, url = $3, version = version + 1, edited_at = now()
-WHERE id = $4
+SET title = $1, body = $2, version = version + 1, edited_at = now()
+WHERE id = $3
 `
 
 type UpdatePostParams struct {
 	Title string
 	Body  string
-	Url   *string
 	ID    uuid.UUID
 }
 
 func (q *Queries) UpdatePost(ctx context.Context, arg UpdatePostParams) error {
-	_, err := q.db.Exec(ctx, updatePost,
-		arg.Title,
-		arg.Body,
-		arg.Url,
-		arg.ID,
-	)
+	_, err := q.db.Exec(ctx, updatePost, arg.Title, arg.Body, arg.ID)
 	return err
 }
