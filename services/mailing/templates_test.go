@@ -19,7 +19,7 @@ func TestLetters(t *testing.T) {
 		"verification_code", "recovery_code", "unknown_account", "signup_attempt", "email_change",
 		"role_requested", "role_approved", "role_refused", "role_revoked",
 		"appointment_booked", "appointment_changed", "appointment_cancelled", "appointment_reminder", "doctor_notice", "waitlist_offer",
-		"operation_failed", "operation_succeeded",
+		"forum_reply", "operation_failed", "operation_succeeded",
 	} {
 		require.Contains(t, all, name)
 	}
