@@ -2,6 +2,7 @@ package forum
 
 import (
 	"bytes"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -171,8 +172,11 @@ func destination(n ast.Node, source []byte) (to []byte, leads bool) {
 }
 
 func mayLinkTo(to []byte) bool {
-	lower := bytes.ToLower(to)
-	return slices.ContainsFunc([]string{"https://", "http://", "mailto:"}, func(scheme string) bool { return bytes.HasPrefix(lower, []byte(scheme)) })
+	u, err := url.Parse(string(util.URLEscape(to, true)))
+	if err != nil {
+		return false
+	}
+	return u.Scheme == "mailto" || u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
 
 // becomeLink puts a link to an image in its place, described as it is.
