@@ -35,7 +35,7 @@ func run(ctx context.Context) (err error) {
 	}
 	options := stack.Options{
 		Root: root, Dir: filepath.Join(root, ".stack-bench"), FreePorts: true,
-		Env:      map[string]string{"RATE_LIMIT": "1000000", "RATE_LIMIT_LOGIN": "1000000"},
+		Env:      map[string]string{"RATE_LIMIT": "1000000", "RATE_LIMIT_LOGIN": "1000000", "NEW_AUTHOR_FOR": "0s"},
 		Progress: &stack.Lines{W: os.Stderr, Every: 2 * time.Second},
 	}
 	s, err := stack.Open(options)
@@ -58,6 +58,9 @@ func run(ctx context.Context) (err error) {
 	}
 	if err := catalogue(ctx, s); err != nil {
 		return fmt.Errorf("catalog: %w", err)
+	}
+	if err := votes(ctx, s); err != nil {
+		return fmt.Errorf("votes: %w", err)
 	}
 	if err := memory(ctx, s); err != nil {
 		return fmt.Errorf("memory: %w", err)
