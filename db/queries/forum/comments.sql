@@ -15,8 +15,9 @@ WITH comment AS (
 SELECT id FROM comment;
 
 -- name: GetComment :one
-SELECT sqlc.embed(comment_details), COALESCE(comment_votes.value, 0)::smallint AS own_vote
+SELECT sqlc.embed(comment_details), COALESCE(comment_votes.value, 0)::smallint AS own_vote, posts.status AS post_status, posts.author_id AS post_author_id
 FROM comment_details
+JOIN posts ON posts.id = comment_details.post_id
 LEFT JOIN comment_votes ON comment_votes.comment_id = comment_details.id AND comment_votes.author_id = @caller
 WHERE comment_details.id = @id;
 
@@ -56,6 +57,14 @@ FROM own
 JOIN comment_details ON comment_details.id = own.id
 LEFT JOIN comment_votes ON comment_votes.comment_id = own.id AND comment_votes.author_id = @caller
 ORDER BY own.id DESC;
+
+-- GetTree finds a post, and how deep in its tree of comments, if there at all, a page of it begins.
+-- name: GetTree :one
+SELECT posts.status, posts.author_id, branches.depth AS branch_depth, afters.depth AS after_depth
+FROM posts
+LEFT JOIN comments AS branches ON branches.id = sqlc.narg('branch_id')::uuid AND branches.post_id = posts.id
+LEFT JOIN comments AS afters ON afters.id = sqlc.narg('after_id')::uuid AND afters.post_id = posts.id
+WHERE posts.id = @post_id;
 
 -- ListBestComments and ListNewComments walk the tree below branch_id depth first, from after after_id on. Each step takes the next
 -- comment by at most as many look-ups as the tree is deep there: a reply to the last one, else what follows it, else what follows

@@ -52,8 +52,9 @@ func (q *Queries) CreateComment(ctx context.Context, arg CreateCommentParams) (u
 }
 
 const getComment = `-- name: GetComment :one
-SELECT comment_details.id, comment_details.post_id, comment_details.parent_id, comment_details.depth, comment_details.author_id, comment_details.author_name, comment_details.is_doctor, comment_details.body, comment_details.status, comment_details.version, comment_details.created_at, comment_details.edited_at, comment_details.up, comment_details.down, comment_details.score, comment_details.replies, COALESCE(comment_votes.value, 0)::smallint AS own_vote
+SELECT comment_details.id, comment_details.post_id, comment_details.parent_id, comment_details.depth, comment_details.author_id, comment_details.author_name, comment_details.is_doctor, comment_details.body, comment_details.status, comment_details.version, comment_details.created_at, comment_details.edited_at, comment_details.up, comment_details.down, comment_details.score, comment_details.replies, COALESCE(comment_votes.value, 0)::smallint AS own_vote, posts.status AS post_status, posts.author_id AS post_author_id
 FROM comment_details
+JOIN posts ON posts.id = comment_details.post_id
 LEFT JOIN comment_votes ON comment_votes.comment_id = comment_details.id AND comment_votes.author_id = $1
 WHERE comment_details.id = $2
 `
@@ -66,6 +67,8 @@ type GetCommentParams struct {
 type GetCommentRow struct {
 	CommentDetail CommentDetail
 	OwnVote       int16
+	PostStatus    ContentStatus
+	PostAuthorID  *uuid.UUID
 }
 
 func (q *Queries) GetComment(ctx context.Context, arg GetCommentParams) (GetCommentRow, error) {
@@ -89,6 +92,8 @@ func (q *Queries) GetComment(ctx context.Context, arg GetCommentParams) (GetComm
 		&i.CommentDetail.Score,
 		&i.CommentDetail.Replies,
 		&i.OwnVote,
+		&i.PostStatus,
+		&i.PostAuthorID,
 	)
 	return i, err
 }
@@ -118,6 +123,40 @@ func (q *Queries) GetNotice(ctx context.Context, commentID uuid.UUID) (GetNotice
 		&i.SealedSubject,
 		&i.CommentID,
 		&i.ParentID,
+	)
+	return i, err
+}
+
+const getTree = `-- name: GetTree :one
+SELECT posts.status, posts.author_id, branches.depth AS branch_depth, afters.depth AS after_depth
+FROM posts
+LEFT JOIN comments AS branches ON branches.id = $1::uuid AND branches.post_id = posts.id
+LEFT JOIN comments AS afters ON afters.id = $2::uuid AND afters.post_id = posts.id
+WHERE posts.id = $3
+`
+
+type GetTreeParams struct {
+	BranchID *uuid.UUID
+	AfterID  *uuid.UUID
+	PostID   uuid.UUID
+}
+
+type GetTreeRow struct {
+	Status      ContentStatus
+	AuthorID    *uuid.UUID
+	BranchDepth *int32
+	AfterDepth  *int32
+}
+
+// GetTree finds a post, and how deep in its tree of comments, if there at all, a page of it begins.
+func (q *Queries) GetTree(ctx context.Context, arg GetTreeParams) (GetTreeRow, error) {
+	row := q.db.QueryRow(ctx, getTree, arg.BranchID, arg.AfterID, arg.PostID)
+	var i GetTreeRow
+	err := row.Scan(
+		&i.Status,
+		&i.AuthorID,
+		&i.BranchDepth,
+		&i.AfterDepth,
 	)
 	return i, err
 }
