@@ -336,7 +336,7 @@ type CommentPage struct {
 
 // CommentText defines model for CommentText.
 type CommentText struct {
-	// AcknowledgePersonalData Publish it although it seems to hold personal data.
+	// AcknowledgePersonalData Publish it although it seems to hold personal data; without this it is asked about.
 	AcknowledgePersonalData *bool `json:"acknowledge_personal_data,omitempty"`
 
 	// Body Markdown.
@@ -448,7 +448,7 @@ type ModerationActPage struct {
 
 // NewComment defines model for NewComment.
 type NewComment struct {
-	// AcknowledgePersonalData Publish it although it seems to hold personal data.
+	// AcknowledgePersonalData Publish it although it seems to hold personal data; without this it is asked about.
 	AcknowledgePersonalData *bool `json:"acknowledge_personal_data,omitempty"`
 
 	// Body Markdown.
@@ -467,7 +467,7 @@ type NewCommunity struct {
 
 // NewPost At least one of `body` and `url`.
 type NewPost struct {
-	// AcknowledgePersonalData Publish it although it seems to hold personal data.
+	// AcknowledgePersonalData Publish it although it seems to hold personal data; without this it is asked about.
 	AcknowledgePersonalData *bool `json:"acknowledge_personal_data,omitempty"`
 
 	// Body Markdown.
@@ -562,7 +562,7 @@ type PostSummary struct {
 
 // PostText A post without a link needs a `body`.
 type PostText struct {
-	// AcknowledgePersonalData Publish it although it seems to hold personal data.
+	// AcknowledgePersonalData Publish it although it seems to hold personal data; without this it is asked about.
 	AcknowledgePersonalData *bool `json:"acknowledge_personal_data,omitempty"`
 
 	// Body Markdown.
