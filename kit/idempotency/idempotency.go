@@ -161,7 +161,8 @@ func keep(ctx context.Context, tx pgx.Tx, req request, a *answer) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, keepKey, req.caller, req.operation, req.key, req.hash, a.status, header, a.body.Bytes())
+	body := append([]byte{}, a.body.Bytes()...) // of a 204 too: nil would be NULL
+	_, err = tx.Exec(ctx, keepKey, req.caller, req.operation, req.key, req.hash, a.status, header, body)
 	return err
 }
 

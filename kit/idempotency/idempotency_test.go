@@ -33,16 +33,17 @@ paths:
       security: [{ healthe: [] }]
       parameters: [{ name: Idempotency-Key, in: header, schema: { type: string } }]
       requestBody: { content: { application/json: { schema: { type: object } } } }
-      responses: { "201": { description: ok } }
+      responses: { "201": { description: ok }, "204": { description: done } }
 `
 
 // counter writes a row for each request; fail decides what becomes of it afterwards.
 type counter struct {
-	db   *postgres.DB
-	url  string
-	mu   sync.Mutex
-	fail error
-	hold chan struct{}
+	db     *postgres.DB
+	url    string
+	mu     sync.Mutex
+	fail   error
+	hold   chan struct{}
+	silent bool // answers without a body
 }
 
 func newCounter(t *testing.T) *counter {
@@ -79,6 +80,10 @@ func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		contract.Fail(w, r, err)
+		return
+	}
+	if c.silent {
+		w.WriteHeader(http.StatusNoContent)
 		return
 	}
 	w.Header().Set("Location", fmt.Sprintf("/count/%d", id))
@@ -129,6 +134,20 @@ func TestMiddleware(t *testing.T) { // X-10
 		require.Equal(t, first.Header().Get("Location"), second.Header().Get("Location"))
 		require.Equal(t, "true", second.Header().Get("Idempotency-Replayed"))
 		require.Empty(t, first.Header().Get("Idempotency-Replayed"))
+		require.Equal(t, 1, c.rows(t))
+	})
+
+	t.Run("repeats an answer that has no body", func(t *testing.T) {
+		t.Parallel()
+
+		c := newCounter(t)
+		c.silent = true
+		for _, replayed := range []string{"", "true"} {
+			got := c.post(t.Context(), t, "ann", "k1", `{}`)
+			require.Equal(t, 204, got.Code)
+			require.Empty(t, got.Body.String())
+			require.Equal(t, replayed, got.Header().Get("Idempotency-Replayed"))
+		}
 		require.Equal(t, 1, c.rows(t))
 	})
 
