@@ -78,3 +78,10 @@ func checkSuspension(a store.Author, now time.Time) error {
 	}
 	return nil
 }
+
+func checkUntil(until, now time.Time) error {
+	if !until.After(now) || until.After(now.AddDate(1, 0, 0)) {
+		return errUntil
+	}
+	return nil
+}

@@ -12,14 +12,6 @@ type unimplemented struct{}
 
 var errNotYet = errors.New("not yet")
 
-func (unimplemented) ReleaseAuthor(context.Context, api.ReleaseAuthorRequestObject) (api.ReleaseAuthorResponseObject, error) {
-	return nil, errNotYet
-}
-
-func (unimplemented) SuspendAuthor(context.Context, api.SuspendAuthorRequestObject) (api.SuspendAuthorResponseObject, error) {
-	return nil, errNotYet
-}
-
 func (unimplemented) DeleteComment(context.Context, api.DeleteCommentRequestObject) (api.DeleteCommentResponseObject, error) {
 	return nil, errNotYet
 }
@@ -29,18 +21,6 @@ func (unimplemented) GetComment(context.Context, api.GetCommentRequestObject) (a
 }
 
 func (unimplemented) UpdateComment(context.Context, api.UpdateCommentRequestObject) (api.UpdateCommentResponseObject, error) {
-	return nil, errNotYet
-}
-
-func (unimplemented) FlagComment(context.Context, api.FlagCommentRequestObject) (api.FlagCommentResponseObject, error) {
-	return nil, errNotYet
-}
-
-func (unimplemented) RestoreComment(context.Context, api.RestoreCommentRequestObject) (api.RestoreCommentResponseObject, error) {
-	return nil, errNotYet
-}
-
-func (unimplemented) HideComment(context.Context, api.HideCommentRequestObject) (api.HideCommentResponseObject, error) {
 	return nil, errNotYet
 }
 
@@ -112,10 +92,6 @@ func (unimplemented) ListOwnPosts(context.Context, api.ListOwnPostsRequestObject
 	return nil, errNotYet
 }
 
-func (unimplemented) ListModerationActs(context.Context, api.ListModerationActsRequestObject) (api.ListModerationActsResponseObject, error) {
-	return nil, errNotYet
-}
-
 func (unimplemented) DeletePost(context.Context, api.DeletePostRequestObject) (api.DeletePostResponseObject, error) {
 	return nil, errNotYet
 }
@@ -136,39 +112,11 @@ func (unimplemented) CreateComment(context.Context, api.CreateCommentRequestObje
 	return nil, errNotYet
 }
 
-func (unimplemented) FlagPost(context.Context, api.FlagPostRequestObject) (api.FlagPostResponseObject, error) {
-	return nil, errNotYet
-}
-
-func (unimplemented) RestorePost(context.Context, api.RestorePostRequestObject) (api.RestorePostResponseObject, error) {
-	return nil, errNotYet
-}
-
-func (unimplemented) HidePost(context.Context, api.HidePostRequestObject) (api.HidePostResponseObject, error) {
-	return nil, errNotYet
-}
-
-func (unimplemented) UnlockPost(context.Context, api.UnlockPostRequestObject) (api.UnlockPostResponseObject, error) {
-	return nil, errNotYet
-}
-
-func (unimplemented) LockPost(context.Context, api.LockPostRequestObject) (api.LockPostResponseObject, error) {
-	return nil, errNotYet
-}
-
 func (unimplemented) RetractPostVote(context.Context, api.RetractPostVoteRequestObject) (api.RetractPostVoteResponseObject, error) {
 	return nil, errNotYet
 }
 
 func (unimplemented) VotePost(context.Context, api.VotePostRequestObject) (api.VotePostResponseObject, error) {
-	return nil, errNotYet
-}
-
-func (unimplemented) ListReviews(context.Context, api.ListReviewsRequestObject) (api.ListReviewsResponseObject, error) {
-	return nil, errNotYet
-}
-
-func (unimplemented) DecideReview(context.Context, api.DecideReviewRequestObject) (api.DecideReviewResponseObject, error) {
 	return nil, errNotYet
 }
 
