@@ -39,14 +39,14 @@ JOIN post_summaries ON post_summaries.id = ranked.post_id
 LEFT JOIN post_votes ON post_votes.post_id = ranked.post_id AND post_votes.author_id = @caller
 ORDER BY ranked.score DESC, ranked.post_id DESC;
 
--- ListTopPostsSince merges the best of each day: only within the first day does it meet posts that are too old.
+-- ListTopPostsSince merges the best of each day, of 32 at most: only within the first day does it meet posts that are too old.
 -- name: ListTopPostsSince :many
 WITH ranked AS MATERIALIZED (
     SELECT best.post_id, best.score
-    FROM generate_series(@first_day::date, @last_day::date, interval '1 day') AS days(day)
+    FROM (SELECT day::date FROM generate_series(@first_day::date, @last_day::date, interval '1 day') AS series(day) LIMIT 32) AS days
     CROSS JOIN LATERAL (
         SELECT post_id, score FROM post_scores
-        WHERE post_scores.community_id = @community_id AND listed AND post_scores.day = days.day::date
+        WHERE post_scores.community_id = @community_id AND listed AND post_scores.day = days.day
             AND post_scores.created_at >= @since::timestamptz AND (post_scores.score, post_scores.post_id) < (@before_score::integer, @before_id::uuid)
         ORDER BY score DESC, post_id DESC
         LIMIT @max_rows

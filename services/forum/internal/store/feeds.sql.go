@@ -456,10 +456,10 @@ func (q *Queries) ListTopPosts(ctx context.Context, arg ListTopPostsParams) ([]L
 const listTopPostsSince = `-- name: ListTopPostsSince :many
 WITH ranked AS MATERIALIZED (
     SELECT best.post_id, best.score
-    FROM generate_series($2::date, $3::date, interval '1 day') AS days(day)
+    FROM (SELECT day::date FROM generate_series($2::date, $3::date, interval '1 day') AS series(day) LIMIT 32) AS days
     CROSS JOIN LATERAL (
         SELECT post_id, score FROM post_scores
-        WHERE post_scores.community_id = $4 AND listed AND post_scores.day = days.day::date
+        WHERE post_scores.community_id = $4 AND listed AND post_scores.day = days.day
             AND post_scores.created_at >= $5::timestamptz AND (post_scores.score, post_scores.post_id) < ($6::integer, $7::uuid)
         ORDER BY score DESC, post_id DESC
         LIMIT $8
@@ -491,7 +491,7 @@ type ListTopPostsSinceRow struct {
 	Score       int32
 }
 
-// ListTopPostsSince merges the best of each day: only within the first day does it meet posts that are too old.
+// ListTopPostsSince merges the best of each day, of 32 at most: only within the first day does it meet posts that are too old.
 func (q *Queries) ListTopPostsSince(ctx context.Context, arg ListTopPostsSinceParams) ([]ListTopPostsSinceRow, error) {
 	rows, err := q.db.Query(ctx, listTopPostsSince,
 		arg.Caller,
