@@ -80,11 +80,7 @@ func (s *service) readablePost(id uuid.UUID) holder {
 // readableComment does the same for a comment, of a post that they may read.
 func (s *service) readableComment(id uuid.UUID) holder {
 	return func(ctx context.Context, q *store.Queries) (content, error) {
-		where, err := q.GetComment(ctx, store.GetCommentParams{ID: id, Caller: caller(ctx)})
-		if err != nil {
-			return content{}, found(err, "Comment")
-		}
-		if _, err := sharePost(ctx, q, where.CommentDetail.PostID); err != nil {
+		if _, err := readComment(ctx, q, id); err != nil {
 			return content{}, err
 		}
 		return s.comment(id)(ctx, q)

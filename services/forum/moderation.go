@@ -121,7 +121,7 @@ func (s *service) comment(id uuid.UUID) holder {
 		return content{
 			id: id, commentID: &id, authorID: c.AuthorID, status: c.Status,
 			setStatus: func(status store.ContentStatus) error {
-				return q.SetCommentStatus(ctx, store.SetCommentStatusParams{ID: c.ID, Status: status})
+				return s.setCommentStatus(ctx, q, c, status)
 			},
 		}, found(err, "Comment")
 	}
