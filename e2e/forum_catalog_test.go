@@ -67,6 +67,27 @@ func TestForumReadsWhatWasWritten(t *testing.T) {
 			require.Len(t, pages[2].Items, comments, "round %d", n)
 		}
 	}
+	crowd := make([]*caller, 8) // who vote side by side
+	for i := range crowd {
+		crowd[i] = p.person(t)
+	}
+	for _, want := range []string{"up", "down", "up", "down", "up"} {
+		ways, as := make([][]*caller, len(crowd)), make([]edit, len(crowd))
+		for i, c := range crowd {
+			ways[i], as[i] = c.both(t, instances)
+		}
+		for _, got := range atOnce(t, len(crowd), func(i int) (answer, error) {
+			got, err := ways[i][i%2].try(t.Context(), http.MethodPut, post+"/vote", map[string]string{"value": want}, as[i])
+			if err != nil || got.StatusCode != http.StatusOK {
+				return got, err
+			}
+			return ways[i][(i+1)%2].try(t.Context(), http.MethodGet, post, nil, as[i])
+		}) {
+			var one content
+			got.wants(t, http.StatusOK).decode(t, &one)
+			require.Equal(t, want, one.OwnVote)
+		}
+	}
 	require.Positive(t, hits, "something was kept, or this test tests nothing")
 	t.Logf("%d reads were answered by copies", hits)
 }
