@@ -67,6 +67,14 @@ func TestForumReadsWhatWasWritten(t *testing.T) {
 			require.Len(t, pages[2].Items, comments, "round %d", n)
 		}
 	}
+	p.voteSideBySide(t, post, instances)
+	require.Positive(t, hits, "something was kept, or this test tests nothing")
+	t.Logf("%d reads were answered by copies", hits)
+}
+
+// voteSideBySide lets each of a crowd vote at one catalog and read their own vote at the other.
+func (p *platform) voteSideBySide(t *testing.T, post string, instances []string) {
+	t.Helper()
 	crowd := make([]*caller, 8) // who vote side by side
 	for i := range crowd {
 		crowd[i] = p.person(t)
@@ -88,90 +96,105 @@ func TestForumReadsWhatWasWritten(t *testing.T) {
 			require.Equal(t, want, one.OwnVote)
 		}
 	}
-	require.Positive(t, hits, "something was kept, or this test tests nothing")
-	t.Logf("%d reads were answered by copies", hits)
 }
 
-// CAT-6, CAT-7: while the forum hangs or is away, it is read as it was, marked as old; what is posted then is there once when it is back.
-func TestForumIsOut(t *testing.T) {
-	p := shared(t)
-	ada, bea := p.person(t), p.person(t)
-	d := ada.discussion(t)
-	bea.do(t, http.MethodPut, communities+"/"+d.community+"/membership", nil).wants(t, http.StatusNoContent)
-	reads := []string{
-		posts + d.post, posts + d.post + "/comments", comments + d.comment, communities + "/" + d.community + "/posts", "/forum/v1/me/feed",
-		communities + "/" + d.community, "/forum/v1/me/communities", communities + "?name=e2e", // fresh for a minute, those before for 10 s
-	}
-	asBefore := map[string]string{}
-	for _, path := range reads {
-		asBefore[path] = string(bea.get(t, path).wants(t, http.StatusOK).body)
-	}
-	stale := func(reads []string) {
-		t.Helper()
-		for _, path := range reads {
-			eventually(t, "old: "+path, 90*time.Second, func() (bool, string) {
-				got := bea.get(t, path).wants(t, http.StatusOK)
-				require.JSONEq(t, asBefore[path], string(got.body), path)
-				return strings.HasPrefix(got.Header.Get("Warning"), "110") && got.Header.Get("Age") != "", got.Header.Get("Cache-Status")
-			})
-		}
-		got := bea.get(t, "/forum/v1/search?query=security") // nobody keeps it
-		got.refused(t, http.StatusServiceUnavailable, http.StatusGatewayTimeout)
-		require.NotEmpty(t, got.Header.Get("Retry-After"))
-	}
-	processes := p.named(t, "forum")
-	require.Len(t, processes, scaled["forum"])
+// forumOutage is a discussion that somebody has read before the forum goes away.
+type forumOutage struct {
+	*platform
+	ada, bea  *caller
+	d         discussion
+	processes []string
+	before    map[string]string // what bea has read, by path
+}
 
-	t.Run("it hangs", func(t *testing.T) {
-		frozen := p.pids(t)
-		thaw := func() {
-			for _, name := range processes {
-				_ = syscall.Kill(frozen[name], syscall.SIGCONT)
-			}
-		}
-		t.Cleanup(thaw)
-		for _, name := range processes {
-			require.NoError(t, syscall.Kill(frozen[name], syscall.SIGSTOP))
-		}
-		stale(reads[:5])
-		bea.do(t, http.MethodPut, posts+d.post+"/vote", map[string]string{"value": "up"}).refused(t, http.StatusServiceUnavailable, http.StatusGatewayTimeout)
-		thaw()
-		p.healthy(t)
-		eventually(t, "live again", patience, func() (bool, string) {
-			got := bea.get(t, "/forum/v1/search?query=security")
-			return got.StatusCode == http.StatusOK, got.String()
+func (p *platform) newForumOutage(t *testing.T) *forumOutage {
+	t.Helper()
+	o := &forumOutage{platform: p, ada: p.person(t), bea: p.person(t), processes: p.named(t, "forum"), before: map[string]string{}}
+	require.Len(t, o.processes, scaled["forum"])
+	o.d = o.ada.discussion(t)
+	o.bea.do(t, http.MethodPut, communities+"/"+o.d.community+"/membership", nil).wants(t, http.StatusNoContent)
+	for _, path := range append(o.soon(), o.late()...) {
+		o.before[path] = string(o.bea.get(t, path).wants(t, http.StatusOK).body)
+	}
+	return o
+}
+
+// soon are reads of which copies are fresh for 10 seconds, late those for a minute.
+func (o *forumOutage) soon() []string {
+	return []string{posts + o.d.post, posts + o.d.post + "/comments", comments + o.d.comment, communities + "/" + o.d.community + "/posts", "/forum/v1/me/feed"}
+}
+
+func (o *forumOutage) late() []string {
+	return []string{communities + "/" + o.d.community, "/forum/v1/me/communities", communities + "?name=e2e"}
+}
+
+// readsOld finds that all of it is read as it was and, once it is not fresh any more, marked as old.
+func (o *forumOutage) readsOld(t *testing.T, paths []string) {
+	t.Helper()
+	for _, path := range paths {
+		eventually(t, "old: "+path, 90*time.Second, func() (bool, string) {
+			got := o.bea.get(t, path).wants(t, http.StatusOK)
+			require.JSONEq(t, o.before[path], string(got.body), path)
+			return strings.HasPrefix(got.Header.Get("Warning"), "110") && got.Header.Get("Age") != "", got.Header.Get("Cache-Status")
 		})
-	})
+	}
+	got := o.bea.get(t, "/forum/v1/search?query=security") // nobody keeps it
+	got.refused(t, http.StatusServiceUnavailable, http.StatusGatewayTimeout)
+	require.NotEmpty(t, got.Header.Get("Retry-After"))
+}
 
-	t.Run("it is away", func(t *testing.T) {
-		for _, path := range reads {
-			asBefore[path] = string(bea.get(t, path).wants(t, http.StatusOK).body)
+// CAT-6: while the forum hangs, it is read as it was; nothing else is promised.
+func TestForumHangs(t *testing.T) {
+	p := shared(t)
+	o := p.newForumOutage(t)
+	frozen := p.pids(t)
+	thaw := func() {
+		for _, name := range o.processes {
+			_ = syscall.Kill(frozen[name], syscall.SIGCONT)
 		}
-		for _, name := range processes {
-			p.down(t, name)
-		}
-		stale(reads)
-		title, remark := unique("While it was away"), unique("A remark")
-		post := bea.later(t, communities+"/"+d.community+"/posts", map[string]string{"title": title, "body": "A text."}, key("post"))
-		require.Equal(t, post.Id, bea.later(t, communities+"/"+d.community+"/posts", map[string]string{"title": title, "body": "A text."}, key("post")).Id)
-		comment := bea.later(t, posts+d.post+"/comments", map[string]string{"body": remark})
-		phone := bea.later(t, posts+d.post+"/comments", map[string]string{"body": "Call me: +49 170 1234567."})
-		ctx := context.WithoutCancel(t.Context())
-		for _, name := range processes {
-			require.NoError(t, p.StartProcess(ctx, name))
-		}
-		p.healthy(t)
-		post, comment, phone = bea.ended(t, post), bea.ended(t, comment), bea.ended(t, phone)
-		require.Equal(t, deferred.Succeeded, post.State)
-		require.Equal(t, deferred.Succeeded, comment.State)
-		require.Equal(t, title, bea.read(t, *post.Result.Location).Title)
-		require.Equal(t, remark, bea.read(t, *comment.Result.Location).Body)
-		require.Equal(t, deferred.Failed, phone.State)
-		require.True(t, strings.HasSuffix(phone.Problem.Type, "/personal-data"), phone.Problem.Type)
-		bea.post(t, communities+"/"+d.community+"/posts", map[string]string{"title": title, "body": "A text."}, key("post")) // once more
-		require.Len(t, bea.list(t, "/forum/v1/me/posts"), 1)
-		require.Len(t, bea.list(t, "/forum/v1/me/comments"), 1)
-		require.Equal(t, 2, ada.read(t, posts+d.post).Comments)
-		require.Len(t, ada.list(t, communities+"/"+d.community+"/posts"), 2)
+	}
+	t.Cleanup(thaw)
+	for _, name := range o.processes {
+		require.NoError(t, syscall.Kill(frozen[name], syscall.SIGSTOP))
+	}
+	o.readsOld(t, o.soon())
+	o.bea.do(t, http.MethodPut, posts+o.d.post+"/vote", map[string]string{"value": "up"}).refused(t, http.StatusServiceUnavailable, http.StatusGatewayTimeout)
+	thaw()
+	p.healthy(t)
+	eventually(t, "live again", patience, func() (bool, string) {
+		got := o.bea.get(t, "/forum/v1/search?query=security")
+		return got.StatusCode == http.StatusOK, got.String()
 	})
+}
+
+// CAT-6, CAT-7: while the forum is away, it is read as it was; what is posted then is there once when it is back, or asked about.
+func TestForumIsAway(t *testing.T) {
+	p := shared(t)
+	o := p.newForumOutage(t)
+	bea, here, there := o.bea, posts+o.d.post+"/comments", communities+"/"+o.d.community+"/posts"
+	for _, name := range o.processes {
+		p.down(t, name)
+	}
+	o.readsOld(t, append(o.soon(), o.late()...))
+	draft, remark := map[string]string{"title": unique("While it was away"), "body": "A text."}, unique("A remark")
+	post := bea.later(t, there, draft, key("post"))
+	require.Equal(t, post.Id, bea.later(t, there, draft, key("post")).Id)
+	comment := bea.later(t, here, map[string]string{"body": remark})
+	phone := bea.later(t, here, map[string]string{"body": "Call me: +49 170 1234567."})
+	for _, name := range o.processes {
+		require.NoError(t, p.StartProcess(context.WithoutCancel(t.Context()), name))
+	}
+	p.healthy(t)
+	post, comment, phone = bea.ended(t, post), bea.ended(t, comment), bea.ended(t, phone)
+	require.Equal(t, deferred.Succeeded, post.State)
+	require.Equal(t, deferred.Succeeded, comment.State)
+	require.Equal(t, draft["title"], bea.read(t, *post.Result.Location).Title)
+	require.Equal(t, remark, bea.read(t, *comment.Result.Location).Body)
+	require.Equal(t, deferred.Failed, phone.State)
+	require.True(t, strings.HasSuffix(phone.Problem.Type, "/personal-data"), phone.Problem.Type)
+	bea.post(t, there, draft, key("post")) // once more
+	require.Len(t, bea.list(t, "/forum/v1/me/posts"), 1)
+	require.Len(t, bea.list(t, "/forum/v1/me/comments"), 1)
+	require.Equal(t, 2, o.ada.read(t, posts+o.d.post).Comments)
+	require.Len(t, o.ada.list(t, there), 2)
 }
