@@ -1,6 +1,7 @@
 -- The newest matches are ranked, 1,000 posts and 1,000 comments at most, so that a word that everyone uses costs no more than another:
 -- the weeks are looked through from the last on, until there are enough.
 -- A headline marks what matched by two characters that mean nothing, and are taken out of the text: nobody forges a mark.
+-- It cuts no short words off at its ends: "no" is one.
 -- name: SearchForum :many
 WITH query AS (
     SELECT terms, CASE WHEN community.id IS NULL THEN terms ELSE terms && ('C' || community.id)::tsquery END AS wanted
@@ -46,7 +47,7 @@ SELECT ranked.post_id::uuid AS post_id, ranked.comment_id, ranked.id::uuid AS id
     communities.name AS community_name, authors.id AS author_id, authors.name AS author_name, authors.is_doctor,
     COALESCE(comments.created_at, posts.created_at) AS created_at,
     ts_headline('english', translate(left(COALESCE(comments.body, posts.body), 20000), U&'\E000\E001', ''), query.terms,
-        'StartSel=' || U&'\E000' || ', StopSel=' || U&'\E001' || ', MaxFragments=2, MaxWords=30, MinWords=10')::text AS headline
+        'StartSel=' || U&'\E000' || ', StopSel=' || U&'\E001' || ', MaxFragments=2, MaxWords=30, MinWords=10, ShortWord=0')::text AS headline
 FROM ranked
 CROSS JOIN query
 JOIN posts ON posts.id = ranked.post_id
