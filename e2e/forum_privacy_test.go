@@ -76,6 +76,7 @@ func TestForumKnowsNobody(t *testing.T) {
 	require.Contains(t, said, d.author, "the dump is one")
 	logs := filepath.Join(p.Dir, "logs")
 	require.NotEmpty(t, grep(t, logs, "forum.log*", `"operation":"createPost"`))
+	require.Empty(t, grep(t, logs, "forum.log*", d.author))
 	for _, c := range []*caller{ada, noor, mia} {
 		for what, secret := range map[string]string{"subject": c.id, "address": c.email, "username": c.username, "token": c.token, "name": "Eve Ryone"} {
 			for _, trace := range traces(secret) {
