@@ -18,18 +18,19 @@ import (
 // when the mail is sent. The answers of an hour make one mail.
 type noticeJob struct {
 	ContentID uuid.UUID `json:"content_id" river:"unique"`
+	Hour      time.Time `json:"hour" river:"unique"`
 	CommentID uuid.UUID `json:"comment_id"` // the first answer
 }
 
 func (noticeJob) Kind() string { return "notice" }
 
 func (noticeJob) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{MaxAttempts: mail.Tries, UniqueOpts: river.UniqueOpts{ByArgs: true, ByPeriod: time.Hour}}
+	return river.InsertOpts{MaxAttempts: mail.Tries, UniqueOpts: river.UniqueOpts{ByArgs: true}}
 }
 
 // notify lets a mail be sent about a comment, in the transaction that makes it.
 func (s *service) notify(ctx context.Context, tx pgx.Tx, content, comment uuid.UUID) error {
-	_, err := s.jobs.InsertTx(ctx, tx, noticeJob{content, comment}, nil)
+	_, err := s.jobs.InsertTx(ctx, tx, noticeJob{content, s.now().UTC().Truncate(time.Hour), comment}, nil)
 	return err
 }
 
