@@ -15,7 +15,6 @@ import (
 
 // service implements every operation of openapi/forum.yaml.
 type service struct {
-	unimplemented
 	db        *postgres.DB
 	store     *store.Queries
 	jobs      *jobs.Client
