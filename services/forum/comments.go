@@ -75,7 +75,7 @@ func (s *service) UpdateComment(ctx context.Context, req api.UpdateCommentReques
 		if _, err := s.writer(ctx, q, writeEdit); err != nil {
 			return err
 		}
-		post, err := sharePostOfOwn(ctx, q, req.CommentID)
+		post, err := sharePostOf(ctx, q, req.CommentID)
 		if err != nil {
 			return err
 		}
@@ -194,14 +194,18 @@ func readComment(ctx context.Context, q *store.Queries, id uuid.UUID) (store.Get
 	return row, nil
 }
 
-// sharePostOfOwn keeps the post of a comment as it is. A comment never changes its post, so that it may be asked for that before
-// either is held.
-func sharePostOfOwn(ctx context.Context, q *store.Queries, id uuid.UUID) (store.SharePostRow, error) {
+// sharePostOf keeps the post of a comment as it is. A comment never changes its post, so that it may be asked for that before either
+// is held.
+func sharePostOf(ctx context.Context, q *store.Queries, id uuid.UUID) (store.SharePostRow, error) {
 	comment, err := readComment(ctx, q, id)
 	if err != nil {
 		return store.SharePostRow{}, err
 	}
-	return q.SharePost(ctx, comment.CommentDetail.PostID)
+	post, err := q.SharePost(ctx, comment.CommentDetail.PostID)
+	if err == nil && checkReadable(ctx, post.Status, post.AuthorID) != nil { // hidden just now
+		err = problem.NotFound("Comment")
+	}
+	return post, err
 }
 
 // lockOwnComment holds a comment of the caller, in the version that they read.

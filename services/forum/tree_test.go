@@ -48,8 +48,6 @@ func (b *bench) plant(t require.TestingT, post api.Post, author uuid.UUID, paren
 	return root
 }
 
-func unvoted(int) (up, down int32) { return 0, 0 }
-
 // best is what the contract says of the order: the lower end of the 80 % Wilson interval for the share of up-votes.
 func (n *node) best() float64 {
 	wilson := func(votes, of float64) float64 {

@@ -109,14 +109,9 @@ func sharePost(ctx context.Context, q *store.Queries, id uuid.UUID) (store.Share
 	return post, checkReadable(ctx, post.Status, post.AuthorID)
 }
 
-// shareComment does the same for a comment, of which all is hidden that is below a hidden post. A comment never changes its post, so
-// that it may be asked for that before either is held.
+// shareComment does the same for a comment, of which all is hidden that is below a hidden post.
 func shareComment(ctx context.Context, q *store.Queries, id uuid.UUID) (store.ShareCommentRow, error) {
-	where, err := q.GetComment(ctx, store.GetCommentParams{ID: id, Caller: caller(ctx)})
-	if err != nil {
-		return store.ShareCommentRow{}, found(err, "Comment")
-	}
-	if _, err := sharePost(ctx, q, where.CommentDetail.PostID); err != nil {
+	if _, err := sharePostOf(ctx, q, id); err != nil {
 		return store.ShareCommentRow{}, err
 	}
 	return q.ShareComment(ctx, id)
