@@ -57,7 +57,7 @@ type bench struct {
 // newBench has a clock that stands still at the real time, which is when its rows are created.
 func newBench(t testing.TB) *bench {
 	t.Helper()
-	b := &bench{t: t, issuer: identitytest.New(t), mails: &fakeMailing{mails: map[string]mailing.NewMessage{}}, clock: &clock{at: time.Now()}}
+	b := &bench{t: t, issuer: identitytest.New(t), mails: &fakeMailing{mails: map[string]mailing.NewMessage{}}, clock: &clock{at: time.Now().Truncate(time.Microsecond)}}
 	names, err := pseudonym.New("a secret of the tests")
 	require.NoError(t, err)
 	s, err := newService(dbtest.New(t, "forum"), names, mail.New(b.mails), usual, "https://healthe.example")
