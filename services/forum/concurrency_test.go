@@ -188,14 +188,35 @@ func TestForumUnderFire(t *testing.T) { // FOR-7
 			comments[2*i+j] = b.addComment(author, posts[i], nil).ID
 		}
 	}
-	reason := api.Reason{Reason: "Quarrel"}
-	moderator := uuid.New()
-	people := make([]uuid.UUID, 16)
-	for i := range people {
-		people[i] = b.member()
+	people := []uuid.UUID{author}
+	for range 15 {
+		people = append(people, b.member())
 	}
-	people[0] = author
-	acts := []func(me api.RequestEditorFn, post, comment uuid.UUID) int{
+	deeds := append(b.deeds(community), b.deedsOfModerators()...)
+	var answers tally
+	atOnce(len(people), func(i int) {
+		for range 40 {
+			c := rand.IntN(len(comments))
+			answers.add(deeds[rand.IntN(len(deeds))](b.by(people[i]), posts[c/2], comments[c]), "")
+		}
+		if i < len(posts) { // some are deleted while others go on
+			answers.add(codeOf(b.DeletePostWithResponse(ctx, posts[i], nil, b.by(author))), "")
+			answers.add(codeOf(b.DeleteCommentWithResponse(ctx, comments[i], nil, b.by(author))), "")
+		}
+	})
+	for status := range answers.n {
+		require.Contains(t, []string{"200 ", "201 ", "204 ", "403 ", "404 ", "409 ", "429 "}, status)
+	}
+	require.Empty(t, b.texts(wrongCounts))
+	require.Zero(t, b.count(deadlocks))
+}
+
+// A deed is done to a post or to a comment on it, and answers with a status.
+type deed func(me api.RequestEditorFn, post, comment uuid.UUID) int
+
+func (b *bench) deeds(community uuid.UUID) []deed {
+	ctx := b.t.Context()
+	return []deed{
 		func(me api.RequestEditorFn, post, _ uuid.UUID) int {
 			return codeOf(b.VotePostWithResponse(ctx, post, api.Vote{Value: api.VoteValueUp}, me))
 		},
@@ -214,20 +235,8 @@ func TestForumUnderFire(t *testing.T) { // FOR-7
 		func(me api.RequestEditorFn, _, _ uuid.UUID) int {
 			return codeOf(b.CreatePostWithResponse(ctx, community, nil, newPost(), me))
 		},
-		func(api.RequestEditorFn, uuid.UUID, uuid.UUID) int {
-			return codeOf(b.UpdatePostWithResponse(ctx, posts[0], nil, api.PostText{Title: "Again", Body: new("Again")}, b.by(author)))
-		},
-		func(_ api.RequestEditorFn, post, _ uuid.UUID) int {
-			return codeOf(b.HidePostWithResponse(ctx, post, nil, reason, b.byModerator(moderator)))
-		},
-		func(_ api.RequestEditorFn, post, _ uuid.UUID) int {
-			return codeOf(b.RestorePostWithResponse(ctx, post, b.byModerator(moderator)))
-		},
-		func(_ api.RequestEditorFn, _, comment uuid.UUID) int {
-			return codeOf(b.HideCommentWithResponse(ctx, comment, nil, reason, b.byModerator(moderator)))
-		},
-		func(_ api.RequestEditorFn, _, comment uuid.UUID) int {
-			return codeOf(b.RestoreCommentWithResponse(ctx, comment, b.byModerator(moderator)))
+		func(me api.RequestEditorFn, post, _ uuid.UUID) int { // mostly not theirs
+			return codeOf(b.UpdatePostWithResponse(ctx, post, nil, api.PostText{Title: "Again", Body: new("Again")}, me))
 		},
 		func(me api.RequestEditorFn, post, _ uuid.UUID) int {
 			return codeOf(b.FlagPostWithResponse(ctx, post, nil, api.Flag{Reason: api.Spam}, me))
@@ -242,25 +251,24 @@ func TestForumUnderFire(t *testing.T) { // FOR-7
 			return codeOf(b.UnfollowCommunityWithResponse(ctx, community, me))
 		},
 	}
-	var answers tally
-	atOnce(len(people), func(i int) {
-		for range 40 {
-			c := rand.IntN(len(comments))
-			answers.add(acts[rand.IntN(len(acts))](b.by(people[i]), posts[c/2], comments[c]), "")
-			if t.Failed() {
-				return
-			}
-		}
-		if i < len(posts) { // some are deleted while others go on
-			answers.add(codeOf(b.DeletePostWithResponse(ctx, posts[i], nil, b.by(author))), "")
-			answers.add(codeOf(b.DeleteCommentWithResponse(ctx, comments[i], nil, b.by(author))), "")
-		}
-	})
-	for status := range answers.n {
-		require.Contains(t, []string{"200 ", "201 ", "204 ", "404 ", "409 ", "429 "}, status)
+}
+
+func (b *bench) deedsOfModerators() []deed {
+	ctx, reason, moderator := b.t.Context(), api.Reason{Reason: "Quarrel"}, uuid.New()
+	return []deed{
+		func(_ api.RequestEditorFn, post, _ uuid.UUID) int {
+			return codeOf(b.HidePostWithResponse(ctx, post, nil, reason, b.byModerator(moderator)))
+		},
+		func(_ api.RequestEditorFn, post, _ uuid.UUID) int {
+			return codeOf(b.RestorePostWithResponse(ctx, post, b.byModerator(moderator)))
+		},
+		func(_ api.RequestEditorFn, _, comment uuid.UUID) int {
+			return codeOf(b.HideCommentWithResponse(ctx, comment, nil, reason, b.byModerator(moderator)))
+		},
+		func(_ api.RequestEditorFn, _, comment uuid.UUID) int {
+			return codeOf(b.RestoreCommentWithResponse(ctx, comment, b.byModerator(moderator)))
+		},
 	}
-	require.Empty(t, b.texts(wrongCounts))
-	require.Zero(t, b.count(deadlocks))
 }
 
 func TestDeletingACommunityWhileOthersPost(t *testing.T) {

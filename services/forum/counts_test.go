@@ -1,6 +1,7 @@
 package forum
 
 import (
+	"maps"
 	"net/http"
 	"testing"
 	"time"
@@ -98,7 +99,10 @@ func TestCountsAreThoseOfCounting(t *testing.T) { // FOR-4, FOR-7, FOR-9
 				r.Fatal(wrong)
 			}
 		}}
-		for name, act := range f.actions() {
+		all := f.writing()
+		maps.Copy(all, f.clicking())
+		maps.Copy(all, f.moderating())
+		for name, act := range all {
 			actions[name] = func(r *rapid.T) {
 				b.wait(6 * time.Hour) // nobody is too fast
 				who := b.by(rapid.SampledFrom(f.members).Draw(r, "who"))
@@ -111,35 +115,52 @@ func TestCountsAreThoseOfCounting(t *testing.T) { // FOR-4, FOR-7, FOR-9
 	})
 }
 
-// actions answer with the status of what they did: many are refused, as they should be.
-func (f *forum) actions() map[string]func(*rapid.T, api.RequestEditorFn) int {
-	ctx, reason := f.t.Context(), api.Reason{Reason: "Quarrel"}
-	moderator := f.byModerator(uuid.New())
-	community := func(r *rapid.T) uuid.UUID { return rapid.SampledFrom(f.communities).Draw(r, "community") }
-	post := func(r *rapid.T) uuid.UUID { return drawn(r, "post", f.posts, uuid.New()) }
-	comment := func(r *rapid.T) api.Comment { return drawn(r, "comment", f.comments, api.Comment{ID: uuid.New()}) }
-	vote := func(r *rapid.T) api.Vote {
-		return api.Vote{Value: rapid.SampledFrom([]api.VoteValue{api.VoteValueUp, api.VoteValueDown}).Draw(r, "vote")}
+// An action answers with the status of what it did: many are refused, as they should be.
+type action func(r *rapid.T, who api.RequestEditorFn) int
+
+func (f *forum) community(r *rapid.T) uuid.UUID {
+	return rapid.SampledFrom(f.communities).Draw(r, "community")
+}
+func (f *forum) post(r *rapid.T) uuid.UUID { return drawn(r, "post", f.posts, uuid.New()) }
+func (f *forum) comment(r *rapid.T) api.Comment {
+	return drawn(r, "comment", f.comments, api.Comment{ID: uuid.New()})
+}
+
+func drawnVote(r *rapid.T) api.Vote {
+	return api.Vote{Value: rapid.SampledFrom([]api.VoteValue{api.VoteValueUp, api.VoteValueDown}).Draw(r, "vote")}
+}
+
+// drawn is one of all, or absent while there is none.
+func drawn[T any](r *rapid.T, what string, all []T, absent T) T {
+	if len(all) == 0 {
+		return absent
 	}
-	say := func(post uuid.UUID, parent *uuid.UUID, who api.RequestEditorFn) int {
-		resp, err := f.CreateCommentWithResponse(ctx, post, nil, api.NewComment{Body: "Yes.", ParentID: parent}, who)
-		if err == nil && resp.JSON201 != nil {
-			f.comments = append(f.comments, *resp.JSON201)
-		}
-		return codeOf(resp, err)
+	return all[rapid.IntRange(0, len(all)-1).Draw(r, what)]
+}
+
+func (f *forum) say(post uuid.UUID, parent *uuid.UUID, who api.RequestEditorFn) int {
+	resp, err := f.CreateCommentWithResponse(f.t.Context(), post, nil, api.NewComment{Body: "Yes.", ParentID: parent}, who)
+	if err == nil && resp.JSON201 != nil {
+		f.comments = append(f.comments, *resp.JSON201)
 	}
-	return map[string]func(*rapid.T, api.RequestEditorFn) int{
+	return codeOf(resp, err)
+}
+
+// writing is what people add and delete.
+func (f *forum) writing() map[string]action {
+	ctx := f.t.Context()
+	return map[string]action{
 		"post": func(r *rapid.T, who api.RequestEditorFn) int {
-			resp, err := f.CreatePostWithResponse(ctx, community(r), nil, newPost(), who)
+			resp, err := f.CreatePostWithResponse(ctx, f.community(r), nil, newPost(), who)
 			if err == nil && resp.JSON201 != nil {
 				f.posts = append(f.posts, resp.JSON201.ID)
 			}
 			return codeOf(resp, err)
 		},
-		"comment": func(r *rapid.T, who api.RequestEditorFn) int { return say(post(r), nil, who) },
+		"comment": func(r *rapid.T, who api.RequestEditorFn) int { return f.say(f.post(r), nil, who) },
 		"reply": func(r *rapid.T, who api.RequestEditorFn) int {
-			to := comment(r)
-			return say(to.PostID, &to.ID, who)
+			to := f.comment(r)
+			return f.say(to.PostID, &to.ID, who)
 		},
 		"create a community": func(_ *rapid.T, who api.RequestEditorFn) int {
 			resp, err := f.CreateCommunityWithResponse(ctx, nil, newCommunity(), who)
@@ -148,50 +169,64 @@ func (f *forum) actions() map[string]func(*rapid.T, api.RequestEditorFn) int {
 			}
 			return codeOf(resp, err)
 		},
-		"delete a community": func(r *rapid.T, _ api.RequestEditorFn) int {
-			return codeOf(f.DeleteCommunityWithResponse(ctx, community(r), nil, moderator))
-		},
-		"follow": func(r *rapid.T, who api.RequestEditorFn) int {
-			return codeOf(f.FollowCommunityWithResponse(ctx, community(r), who))
-		},
-		"unfollow": func(r *rapid.T, who api.RequestEditorFn) int {
-			return codeOf(f.UnfollowCommunityWithResponse(ctx, community(r), who))
-		},
-		"vote on a post": func(r *rapid.T, who api.RequestEditorFn) int {
-			return codeOf(f.VotePostWithResponse(ctx, post(r), vote(r), who))
-		},
-		"vote on a comment": func(r *rapid.T, who api.RequestEditorFn) int {
-			return codeOf(f.VoteCommentWithResponse(ctx, comment(r).ID, vote(r), who))
-		},
-		"retract a vote on a post": func(r *rapid.T, who api.RequestEditorFn) int {
-			return codeOf(f.RetractPostVoteWithResponse(ctx, post(r), who))
-		},
-		"retract a vote on a comment": func(r *rapid.T, who api.RequestEditorFn) int {
-			return codeOf(f.RetractCommentVoteWithResponse(ctx, comment(r).ID, who))
-		},
 		"delete a post": func(r *rapid.T, who api.RequestEditorFn) int {
-			return codeOf(f.DeletePostWithResponse(ctx, post(r), nil, who))
+			return codeOf(f.DeletePostWithResponse(ctx, f.post(r), nil, who))
 		},
 		"delete a comment": func(r *rapid.T, who api.RequestEditorFn) int {
-			return codeOf(f.DeleteCommentWithResponse(ctx, comment(r).ID, nil, who))
+			return codeOf(f.DeleteCommentWithResponse(ctx, f.comment(r).ID, nil, who))
+		},
+	}
+}
+
+// clicking is what people do with what they read.
+func (f *forum) clicking() map[string]action {
+	ctx := f.t.Context()
+	return map[string]action{
+		"follow": func(r *rapid.T, who api.RequestEditorFn) int {
+			return codeOf(f.FollowCommunityWithResponse(ctx, f.community(r), who))
+		},
+		"unfollow": func(r *rapid.T, who api.RequestEditorFn) int {
+			return codeOf(f.UnfollowCommunityWithResponse(ctx, f.community(r), who))
+		},
+		"vote on a post": func(r *rapid.T, who api.RequestEditorFn) int {
+			return codeOf(f.VotePostWithResponse(ctx, f.post(r), drawnVote(r), who))
+		},
+		"vote on a comment": func(r *rapid.T, who api.RequestEditorFn) int {
+			return codeOf(f.VoteCommentWithResponse(ctx, f.comment(r).ID, drawnVote(r), who))
+		},
+		"retract a vote on a post": func(r *rapid.T, who api.RequestEditorFn) int {
+			return codeOf(f.RetractPostVoteWithResponse(ctx, f.post(r), who))
+		},
+		"retract a vote on a comment": func(r *rapid.T, who api.RequestEditorFn) int {
+			return codeOf(f.RetractCommentVoteWithResponse(ctx, f.comment(r).ID, who))
 		},
 		"flag a post": func(r *rapid.T, who api.RequestEditorFn) int {
-			return codeOf(f.FlagPostWithResponse(ctx, post(r), nil, api.Flag{Reason: api.Spam}, who))
+			return codeOf(f.FlagPostWithResponse(ctx, f.post(r), nil, api.Flag{Reason: api.Spam}, who))
 		},
 		"flag a comment": func(r *rapid.T, who api.RequestEditorFn) int {
-			return codeOf(f.FlagCommentWithResponse(ctx, comment(r).ID, nil, api.Flag{Reason: api.Spam}, who))
+			return codeOf(f.FlagCommentWithResponse(ctx, f.comment(r).ID, nil, api.Flag{Reason: api.Spam}, who))
+		},
+	}
+}
+
+// moderating is what moderators do, whoever else was drawn.
+func (f *forum) moderating() map[string]action {
+	ctx, reason, moderator := f.t.Context(), api.Reason{Reason: "Quarrel"}, f.byModerator(uuid.New())
+	return map[string]action{
+		"delete a community": func(r *rapid.T, _ api.RequestEditorFn) int {
+			return codeOf(f.DeleteCommunityWithResponse(ctx, f.community(r), nil, moderator))
 		},
 		"hide a post": func(r *rapid.T, _ api.RequestEditorFn) int {
-			return codeOf(f.HidePostWithResponse(ctx, post(r), nil, reason, moderator))
+			return codeOf(f.HidePostWithResponse(ctx, f.post(r), nil, reason, moderator))
 		},
 		"restore a post": func(r *rapid.T, _ api.RequestEditorFn) int {
-			return codeOf(f.RestorePostWithResponse(ctx, post(r), moderator))
+			return codeOf(f.RestorePostWithResponse(ctx, f.post(r), moderator))
 		},
 		"hide a comment": func(r *rapid.T, _ api.RequestEditorFn) int {
-			return codeOf(f.HideCommentWithResponse(ctx, comment(r).ID, nil, reason, moderator))
+			return codeOf(f.HideCommentWithResponse(ctx, f.comment(r).ID, nil, reason, moderator))
 		},
 		"restore a comment": func(r *rapid.T, _ api.RequestEditorFn) int {
-			return codeOf(f.RestoreCommentWithResponse(ctx, comment(r).ID, moderator))
+			return codeOf(f.RestoreCommentWithResponse(ctx, f.comment(r).ID, moderator))
 		},
 		"decide a review": func(r *rapid.T, _ api.RequestEditorFn) int {
 			resp, err := f.ListReviewsWithResponse(ctx, nil, moderator)
@@ -202,14 +237,6 @@ func (f *forum) actions() map[string]func(*rapid.T, api.RequestEditorFn) int {
 			return codeOf(f.DecideReviewWithResponse(ctx, resp.JSON200.Items[0].ID, nil, api.Decision{Decision: decided, Reason: "Quarrel"}, moderator))
 		},
 	}
-}
-
-// drawn is one of all, or absent while there is none.
-func drawn[T any](r *rapid.T, what string, all []T, absent T) T {
-	if len(all) == 0 {
-		return absent
-	}
-	return all[rapid.IntRange(0, len(all)-1).Draw(r, what)]
 }
 
 func TestCountsStartAtNothing(t *testing.T) {
