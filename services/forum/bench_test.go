@@ -39,7 +39,10 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
+	slog.SetDefault(slog.New(slog.NewMultiHandler(
+		slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}),
+		slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}),
+	)))
 	m.Run()
 }
 
