@@ -84,6 +84,37 @@ func show(file string, named bool, text string) {
 	}
 }
 
+// fill runs what SERVICE has for making up data, services/<SERVICE>/cmd/seed, on its database in the running stack.
+func fill(ctx context.Context, s *stack.Stack) error {
+	service := os.Getenv("SERVICE")
+	program := "./" + filepath.Join("services", service, "cmd", "seed")
+	if _, err := os.Stat(filepath.Join(s.Root, program)); service == "" || err != nil {
+		return stack.Fault{Problem: "No data can be made up for " + or(service, "no service"), Remedy: "For example: ./task seed SERVICE=forum POSTS=10000"}
+	}
+	if !s.Running(ctx) {
+		return stack.Fault{Problem: "Nothing of this clone is running", Remedy: "./task up starts it."}
+	}
+	built := filepath.Join(s.Root, ".bin", service+"-seed")
+	build := exec.CommandContext(ctx, "go", "build", "-o", built, program)
+	build.Dir, build.Stderr = s.Root, os.Stderr
+	if err := build.Run(); err != nil {
+		return passOn(err)
+	}
+	cmd := exec.CommandContext(ctx, built)
+	cmd.Env = append(os.Environ(), "DATABASE_URL="+s.DatabaseURL(service))
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it undoes what it has begun
+	return passOn(cmd.Run())
+}
+
+// passOn leaves the word to a command that has said why it failed.
+func passOn(err error) error {
+	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exitCode(failed.ExitCode())
+	}
+	return err
+}
+
 // withPostgres is for tests on a machine without TEST_DATABASE_URL.
 func withPostgres(ctx context.Context, s *stack.Stack) error {
 	if len(os.Args) < 3 {
@@ -99,11 +130,7 @@ func withPostgres(ctx context.Context, s *stack.Stack) error {
 		defer stop()
 		cmd.Env = append(os.Environ(), "TEST_DATABASE_URL="+url)
 	}
-	err := cmd.Run()
-	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
-		return exitCode(failed.ExitCode())
-	}
-	return err
+	return passOn(cmd.Run())
 }
 
 func or(a, b string) string {

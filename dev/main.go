@@ -35,6 +35,7 @@ var commands = []command{
 	{"database", "(process-compose) make the databases", func(ctx context.Context, s *stack.Stack) error { return s.Database(ctx) }},
 	{"registry", "(process-compose) fill the service registry", func(ctx context.Context, s *stack.Stack) error { return s.Registry(ctx) }},
 	{"seed", "(process-compose) make OAuth2 clients and demo accounts", func(ctx context.Context, s *stack.Stack) error { return s.Seed(ctx) }},
+	{"fill", "fill the database of SERVICE with made-up data", fill},
 	{"with-postgres", "run a command with TEST_DATABASE_URL set to a server of its own", withPostgres},
 }
 
