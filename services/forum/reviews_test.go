@@ -91,6 +91,24 @@ func TestReviews(t *testing.T) {
 		})
 	})
 
+	t.Run("show the first hundred of many flags, and how many there are", func(t *testing.T) {
+		t.Parallel()
+
+		b := newBench(t)
+		s := subject{bench: b, id: b.addPost(b.member(), b.addCommunity().ID).ID}
+		s.mustFlag(uuid.New())
+		_, err := b.service.db.Exec(t.Context(), `WITH readers AS (
+				INSERT INTO authors (id, name, is_doctor) SELECT gen_random_uuid(), 'Reader ' || n, false FROM generate_series(1, 150) AS n RETURNING id
+			), flagged AS (UPDATE reviews SET flags = 151 RETURNING id)
+			INSERT INTO flags (review_id, content_id, author_id, reason, note) SELECT flagged.id, $1, readers.id, 'other', 'Look' FROM readers, flagged`, s.id)
+		require.NoError(t, err)
+		review := b.reviews()[0]
+		require.EqualValues(t, 151, review.Flags)
+		require.Len(t, review.Reasons, 100)
+		require.Len(t, review.Notes, 100)
+		require.Equal(t, api.Spam, review.Reasons[0])
+	})
+
 	t.Run("are not found where there are none", func(t *testing.T) {
 		t.Parallel()
 
